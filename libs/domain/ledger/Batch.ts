@@ -1,0 +1,203 @@
+/**
+ * A batch: messages decided one after the other in memory, over what one shard knows, to be written in one transaction.
+ *
+ * Order inside the batch is message order, and a later message sees the effect of an earlier one. The batch is the one
+ * place where decisions are applied; it is mutable because a batch of a thousand messages would else copy its maps a
+ * thousand times, and it lives no longer than its transaction.
+ */
+import { Result } from "effect"
+import type { Account } from "../account/Account.ts"
+import * as ClearingAccount from "../account/ClearingAccount.ts"
+import type { ShardId } from "../sharding/ShardMap.ts"
+import type { Transfer, TransferStatus, Verdict } from "../transfer/Transfer.ts"
+import type { TransferEvent } from "../transfer/TransferEvent.ts"
+import {
+  type Change,
+  decide,
+  type Message,
+  type ProtocolViolation,
+  type ShardView
+} from "../transfer/TransferProtocol.ts"
+import * as Balance from "./Balance.ts"
+import type { HoldRecord, Journal, Posting } from "./Journal.ts"
+
+/** What must be read before messages can be decided. */
+export interface Needs {
+  readonly accounts: ReadonlySet<string>
+  readonly transfers: ReadonlySet<string>
+  readonly verdicts: ReadonlySet<string>
+}
+
+/** What was read: the state that the decisions assume, and that the writes are guarded by. */
+export interface Known {
+  readonly accounts: ReadonlyMap<string, Account>
+  readonly transfers: ReadonlyMap<string, Transfer>
+  readonly verdicts: ReadonlyMap<string, Verdict>
+}
+
+/** What a batch writes. */
+export interface Changes {
+  /** Clearing accounts that have their first entry in this batch. */
+  readonly opened: ReadonlyArray<Account>
+  /** Accounts whose balance changed; `balance.version` is still the version that was read. */
+  readonly balances: ReadonlyArray<Account>
+  readonly transfers: ReadonlyArray<{ readonly was: TransferStatus; readonly transfer: Transfer }>
+  readonly holds: ReadonlyArray<HoldRecord>
+  readonly journals: ReadonlyArray<Journal>
+  readonly verdicts: ReadonlyArray<Verdict>
+  readonly events: ReadonlyArray<TransferEvent>
+}
+
+/** What the messages ask about, seen from the shard that will decide them. */
+export const needsOf = (
+  messages: ReadonlyArray<Message>,
+  shard: ShardId,
+  isHome: (account: string) => boolean
+): Needs => {
+  const accounts = new Set<string>()
+  const transfers = new Set<string>()
+  const verdicts = new Set<string>()
+  for (const { event, from } of messages) {
+    switch (event.type) {
+      case "transfer.requested":
+      case "transfer.capture_requested":
+        transfers.add(event.transfer)
+        accounts.add(event.source)
+        if (isHome(event.destination)) accounts.add(event.destination)
+        break
+      case "transfer.void_requested":
+      case "transfer.expiry_due":
+      case "transfer.refused":
+        transfers.add(event.transfer)
+        accounts.add(event.source)
+        break
+      case "transfer.credited":
+        transfers.add(event.transfer)
+        accounts.add(event.source)
+        accounts.add(ClearingAccount.toShard(shard, from, event.currency))
+        break
+      case "transfer.held":
+        verdicts.add(event.transfer)
+        accounts.add(event.destination)
+        accounts.add(ClearingAccount.fromShard(shard, from, event.currency))
+        break
+      case "transfer.recalled":
+        verdicts.add(event.transfer)
+        break
+    }
+  }
+  return { accounts, transfers, verdicts }
+}
+
+export class Batch implements ShardView {
+  readonly shard: ShardId
+  readonly isHome: (account: string) => boolean
+  readonly #known: Known
+  readonly #accounts = new Map<string, Account>()
+  readonly #transfers = new Map<string, Transfer>()
+  readonly #verdicts = new Map<string, Verdict>()
+  readonly #holds: Array<HoldRecord> = []
+  readonly #journals: Array<Journal> = []
+  readonly #events: Array<TransferEvent> = []
+
+  constructor(shard: ShardId, isHome: (account: string) => boolean, known: Known) {
+    this.shard = shard
+    this.isHome = isHome
+    this.#known = known
+  }
+
+  account(id: string): Account | undefined {
+    return this.#accounts.get(id) ?? this.#known.accounts.get(id)
+  }
+
+  transfer(id: string): Transfer | undefined {
+    return this.#transfers.get(id) ?? this.#known.transfers.get(id)
+  }
+
+  verdict(id: string): Verdict | undefined {
+    return this.#verdicts.get(id) ?? this.#known.verdicts.get(id)
+  }
+
+  /** Decides one message and applies what was decided. A message that fails leaves the batch as it was. */
+  take(message: Message): Result.Result<void, ProtocolViolation> {
+    return Result.map(decide(this, message), (changes) => {
+      for (const change of changes) this.#apply(change)
+    })
+  }
+
+  get changes(): Changes {
+    const balances = [...this.#accounts.values()]
+    return {
+      opened: balances.filter((account) => !this.#known.accounts.has(account.id)),
+      balances,
+      transfers: [...this.#transfers.values()].flatMap((transfer) => {
+        const was = this.#known.transfers.get(transfer.terms.transfer)
+        return was === undefined ? [] : [{ was: was.status, transfer }]
+      }),
+      holds: this.#holds,
+      journals: this.#journals,
+      verdicts: [...this.#verdicts.values()],
+      events: this.#events
+    }
+  }
+
+  #apply(change: Change): void {
+    switch (change._tag) {
+      case "Moved":
+        this.#transfers.set(change.transfer.terms.transfer, change.transfer)
+        return
+      case "Ruled":
+        this.#verdicts.set(change.verdict.terms.transfer, change.verdict)
+        return
+      case "Announced":
+        this.#events.push(change.event)
+        return
+      case "Held": {
+        const { account, amount, change: what } = change.record
+        this.#change(this.#existing(account), (balance) => Balance.hold(balance, what === "placed" ? amount : -amount))
+        this.#holds.push(change.record)
+        return
+      }
+      case "Posted":
+        this.#post(change.posting)
+        return
+    }
+  }
+
+  #post(posting: Posting): void {
+    const debited = this.#change(
+      this.#party(posting.debit, posting),
+      (balance) => Balance.debit(balance, posting.amount)
+    )
+    const credited = this.#change(
+      this.#party(posting.credit, posting),
+      (balance) => Balance.credit(balance, posting.amount)
+    )
+    this.#journals.push({
+      ...posting,
+      debitSequence: debited.sequence,
+      debitPosted: debited.posted,
+      creditSequence: credited.sequence,
+      creditPosted: credited.posted
+    })
+  }
+
+  #change(account: Account, change: (balance: Account["balance"]) => Account["balance"]): Account["balance"] {
+    const balance = change(account.balance)
+    this.#accounts.set(account.id, { ...account, balance })
+    return balance
+  }
+
+  /** A customer's account was found by the decision; a clearing account may have its first entry now. */
+  #party(id: string, posting: Posting): Account {
+    return this.account(id) ?? (id.startsWith("clearing:")
+      ? ClearingAccount.opening(id, posting.currency)
+      : this.#existing(id))
+  }
+
+  #existing(id: string): Account {
+    const account = this.account(id)
+    if (account === undefined) throw new Error(`the protocol changed ${id}, an account it had not read`)
+    return account
+  }
+}

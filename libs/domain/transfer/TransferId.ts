@@ -1,0 +1,38 @@
+/**
+ * Transfer ids: ULIDs that carry their home partition, so that any process can route by the id alone.
+ *
+ * `trf_` and a ULID whose first two characters of chance are the partition: 10 characters of time, 2 of partition, 14 of
+ * chance (70 bits). Time-sortable and not guessable; an id is never a permission.
+ */
+import { Schema } from "effect"
+import { decodeTime, type PRNG, ulid } from "ulid"
+
+const alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+const prefix = "trf_"
+const partitionAt = prefix.length + 10
+
+export const TransferId = Schema.String.check(
+  Schema.isPattern(/^trf_[0-7][0-9A-HJKMNP-TV-Z]{25}$/, { message: "must be trf_ and a ULID" })
+).pipe(Schema.brand("TransferId"))
+export type TransferId = typeof TransferId.Type
+
+/**
+ * Makes an id.
+ *
+ * @param millis the time, in milliseconds since 1970
+ * @param partition the home partition of the transfer's source account
+ * @param random a cryptographic source of numbers in [0, 1)
+ */
+export const make = (millis: number, partition: number, random: PRNG): TransferId => {
+  const id = ulid(millis, random)
+  return TransferId.make(
+    prefix + id.slice(0, 10) + alphabet.charAt(partition >>> 5) + alphabet.charAt(partition & 31) + id.slice(12)
+  )
+}
+
+/** The home partition an id carries. */
+export const partitionOf = (id: TransferId): number =>
+  alphabet.indexOf(id.charAt(partitionAt)) * 32 + alphabet.indexOf(id.charAt(partitionAt + 1))
+
+/** The time an id was made, in milliseconds since 1970. */
+export const timeOf = (id: TransferId): number => decodeTime(id.slice(prefix.length))
