@@ -1,0 +1,66 @@
+/**
+ * The port through which the books are read. Reads are strong: they come from the shard that owns the account.
+ */
+import { Context, type Effect, type Option } from "effect"
+import type { Currency } from "../money/Currency.ts"
+import type { ShardUnavailable } from "../sharding/Shards.ts"
+import type { AccountRecord, TransferRecord } from "../transfer/Intake.ts"
+import type { LedgerEvent } from "../transfer/TransferEvent.ts"
+import type { TransferId } from "../transfer/TransferId.ts"
+
+/** One immutable line of an account. */
+export interface Entry {
+  readonly account: string
+  readonly sequence: bigint
+  readonly transfer: string
+  readonly direction: "DEBIT" | "CREDIT"
+  readonly amount: bigint
+  readonly currency: Currency
+  /** Credits − debits of the account after this entry. */
+  readonly posted: bigint
+  readonly createdAtMillis: number
+}
+
+/** One step in the story of a transfer, as a shard wrote it. */
+export interface TimelineStep {
+  readonly shard: number
+  readonly position: bigint
+  readonly event: LedgerEvent
+  readonly requestId: string | null
+  readonly occurredAtMillis: number
+}
+
+/** What all entries of one currency on one shard add up to, and what its clearing accounts stand at. */
+export interface TrialBalance {
+  readonly shard: number
+  readonly currency: Currency
+  readonly debits: bigint
+  readonly credits: bigint
+  /** Credits − debits of the clearing accounts towards other shards, and from them. */
+  readonly clearingTo: bigint
+  readonly clearingFrom: bigint
+}
+
+export class Queries extends Context.Service<Queries, {
+  readonly account: (id: string) => Effect.Effect<Option.Option<AccountRecord>, ShardUnavailable>
+  /** Accounts of all shards in ascending order of id, after `after`. */
+  readonly accounts: (
+    after: string | null,
+    limit: number
+  ) => Effect.Effect<ReadonlyArray<AccountRecord>, ShardUnavailable>
+  /** Entries of an account, newest first, with a sequence below `before`. */
+  readonly entries: (
+    account: string,
+    before: bigint | null,
+    limit: number
+  ) => Effect.Effect<ReadonlyArray<Entry>, ShardUnavailable>
+  readonly transfer: (id: TransferId) => Effect.Effect<Option.Option<TransferRecord>, ShardUnavailable>
+  /** The transfer once it has ended, or as it is when `withinMillis` are over. */
+  readonly awaitEnd: (
+    id: TransferId,
+    withinMillis: number
+  ) => Effect.Effect<Option.Option<TransferRecord>, ShardUnavailable>
+  /** The events of a transfer from both of its shards, in the order of time. */
+  readonly timeline: (id: TransferId) => Effect.Effect<ReadonlyArray<TimelineStep>, ShardUnavailable>
+  readonly trialBalance: Effect.Effect<ReadonlyArray<TrialBalance>, ShardUnavailable>
+}>()("counterpoise/domain/ledger/Queries") {}
