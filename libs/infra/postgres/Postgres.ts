@@ -1,0 +1,53 @@
+/**
+ * Connections to PostgreSQL, and what its errors mean to us.
+ */
+import { PgClient } from "@effect/sql-pg"
+import { Context, Effect, Layer, Predicate, Redacted, Scope } from "effect"
+import type { SqlError } from "effect/sql"
+
+export interface ConnectionOptions {
+  readonly url: Redacted.Redacted<string>
+  /** The database role to work as; the login must be a member of it. Without one: the login's own. */
+  readonly role?: string
+  /** Shown in pg_stat_activity. */
+  readonly name?: string
+  readonly maxConnections?: number
+}
+
+/**
+ * A pool of connections, closed with the scope. Every statement has a time limit, and a transaction whose client fell
+ * silent is ended by the server, so that a frozen process cannot hold locks or the position barrier for long.
+ */
+export const connect = Effect.fnUntraced(function*(options: ConnectionOptions) {
+  const scope = yield* Scope.Scope
+  const context = yield* Layer.buildWithScope(
+    PgClient.layer({
+      url: options.url,
+      maxConnections: options.maxConnections ?? 4,
+      applicationName: options.name ?? "counterpoise",
+      connectTimeout: "5 seconds",
+      startupParameters: {
+        ...(options.role === undefined ? {} : { role: options.role }),
+        statement_timeout: "15s",
+        lock_timeout: "5s",
+        idle_in_transaction_session_timeout: "10s",
+        TimeZone: "UTC"
+      }
+    }),
+    scope
+  )
+  return Context.get(context, PgClient.PgClient)
+})
+
+/** PostgreSQL's SQLSTATE of an error, where it came from the server. */
+export const sqlState = (error: SqlError.SqlError): string | undefined => {
+  const cause = error.reason.cause
+  return Predicate.hasProperty(cause, "code") && typeof cause.code === "string" ? cause.code : undefined
+}
+
+/** SQLSTATEs that the client library does not call retryable, but which pass: fail-over, restart, too many clients. */
+const passing = new Set(["57P01", "57P02", "57P03", "53300", "25006", "25P03"])
+
+/** Will the same work possibly succeed later? Everything else is a defect of ours. */
+export const isTransient = (error: SqlError.SqlError): boolean =>
+  error.isRetryable || error.reason._tag === "StatementTimeoutError" || passing.has(sqlState(error) ?? "")
