@@ -15,6 +15,7 @@ import {
   type Change,
   decide,
   type Message,
+  type Origin,
   type ProtocolViolation,
   type ShardView
 } from "../transfer/TransferProtocol.ts"
@@ -45,7 +46,13 @@ export interface Changes {
   readonly holds: ReadonlyArray<HoldRecord>
   readonly journals: ReadonlyArray<Journal>
   readonly verdicts: ReadonlyArray<Verdict>
-  readonly events: ReadonlyArray<TransferEvent>
+  readonly events: ReadonlyArray<Announcement>
+}
+
+/** An event to be written to the shard's log, with the request it began with. */
+export interface Announcement {
+  readonly event: TransferEvent
+  readonly origin: Origin
 }
 
 /** What the messages ask about, seen from the shard that will decide them. */
@@ -98,7 +105,7 @@ export class Batch implements ShardView {
   readonly #verdicts = new Map<string, Verdict>()
   readonly #holds: Array<HoldRecord> = []
   readonly #journals: Array<Journal> = []
-  readonly #events: Array<TransferEvent> = []
+  readonly #events: Array<Announcement> = []
 
   constructor(shard: ShardId, isHome: (account: string) => boolean, known: Known) {
     this.shard = shard
@@ -121,7 +128,7 @@ export class Batch implements ShardView {
   /** Decides one message and applies what was decided. A message that fails leaves the batch as it was. */
   take(message: Message): Result.Result<void, ProtocolViolation> {
     return Result.map(decide(this, message), (changes) => {
-      for (const change of changes) this.#apply(change)
+      for (const change of changes) this.#apply(change, message.origin)
     })
   }
 
@@ -141,7 +148,7 @@ export class Batch implements ShardView {
     }
   }
 
-  #apply(change: Change): void {
+  #apply(change: Change, origin: Origin): void {
     switch (change._tag) {
       case "Moved":
         this.#transfers.set(change.transfer.terms.transfer, change.transfer)
@@ -150,7 +157,7 @@ export class Batch implements ShardView {
         this.#verdicts.set(change.verdict.terms.transfer, change.verdict)
         return
       case "Announced":
-        this.#events.push(change.event)
+        this.#events.push({ event: change.event, origin })
         return
       case "Held": {
         const { account, amount, change: what } = change.record

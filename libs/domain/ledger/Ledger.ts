@@ -2,6 +2,7 @@
  * The port to a shard's books. It exists only inside `Shards.transact`.
  */
 import { Context, type Effect, Schema } from "effect"
+import type { ShardUnavailable } from "../sharding/Shards.ts"
 import type { Changes, Known, Needs } from "./Batch.ts"
 
 /**
@@ -16,7 +17,7 @@ export class LostRace extends Schema.TaggedError<LostRace>()("LostRace", { on: S
 
 export class Ledger extends Context.Service<Ledger, {
   /** Reads what a batch needs to know. What does not exist is not in the maps. */
-  readonly read: (needs: Needs) => Effect.Effect<Known>
+  readonly read: (needs: Needs) => Effect.Effect<Known, ShardUnavailable>
   /** Writes what a batch decided: everything by compare-and-set on what was read. */
-  readonly write: (changes: Changes) => Effect.Effect<void, LostRace>
+  readonly write: (changes: Changes) => Effect.Effect<void, LostRace | ShardUnavailable>
 }>()("counterpoise/domain/ledger/Ledger") {}

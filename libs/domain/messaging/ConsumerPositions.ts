@@ -4,6 +4,7 @@
  */
 import { Context, type Effect, Schema } from "effect"
 import type { ShardId } from "../sharding/ShardMap.ts"
+import type { ShardUnavailable } from "../sharding/Shards.ts"
 
 /** The place of one partition. */
 export interface Place {
@@ -26,11 +27,14 @@ export class ConsumerPositions extends Context.Service<ConsumerPositions, {
    * The places of `partitions` in the log named `log`. In a log never read before every place begins at offset 0, with
    * what was seen of each source kept: a lost log that is published again is not applied again.
    */
-  readonly load: (log: string, partitions: ReadonlyArray<number>) => Effect.Effect<ReadonlyArray<Place>>
+  readonly load: (
+    log: string,
+    partitions: ReadonlyArray<number>
+  ) => Effect.Effect<ReadonlyArray<Place>, ShardUnavailable>
   /** Moves places by compare-and-set on `next`, if the lease of that epoch still stands. */
   readonly advance: (
     log: string,
     epoch: bigint,
     moves: ReadonlyArray<{ readonly was: Place; readonly now: Place }>
-  ) => Effect.Effect<void, StaleOwner>
+  ) => Effect.Effect<void, StaleOwner | ShardUnavailable>
 }>()("counterpoise/domain/messaging/ConsumerPositions") {}

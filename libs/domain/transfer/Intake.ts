@@ -3,7 +3,7 @@
  * row and its event in one transaction on the shard of its account; when the effect succeeds it is on disk.
  */
 import { Context, type Effect, Schema } from "effect"
-import type { Account } from "../account/Account.ts"
+import type { Account, AccountId } from "../account/Account.ts"
 import type { ShardUnavailable } from "../sharding/Shards.ts"
 import type { Capture, Reason, Terms } from "./TransferEvent.ts"
 import type { TransferStatus } from "./Transfer.ts"
@@ -52,7 +52,7 @@ export interface TransferRecord {
 export interface AccountIntent {
   readonly request: Request
   /** The account, without a balance; its id was chosen by the client or drawn for it. */
-  readonly account: Omit<Account, "balance" | "status">
+  readonly account: Omit<Account, "id" | "balance" | "status"> & { readonly id: AccountId }
   /** Did the client choose the id? */
   readonly named: boolean
   readonly metadata: Metadata

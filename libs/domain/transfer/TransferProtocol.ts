@@ -25,10 +25,18 @@ export interface ShardView {
   readonly account: (id: string) => Account | undefined
 }
 
-/** An event, and the shard in whose log it was written. */
+/** The request that something began with: what follows from it carries the same. */
+export interface Origin {
+  readonly requestId: string | null
+  /** W3C trace context. */
+  readonly traceparent: string | null
+}
+
+/** An event, the shard in whose log it was written, and the request it began with. */
 export interface Message {
   readonly event: LedgerEvent
   readonly from: ShardId
+  readonly origin: Origin
 }
 
 /** One thing that a decision changes on its shard. All changes of a batch are written in one transaction. */
@@ -98,7 +106,7 @@ export type Refusal =
   | Balance.CeilingExceeded
 
 /** Decides what a message changes on the shard that `view` shows. An empty array means: seen before, or not for us. */
-export const decide = (view: ShardView, { event, from }: Message): Decision => {
+export const decide = (view: ShardView, { event, from }: Pick<Message, "event" | "from">): Decision => {
   switch (event.type) {
     case "transfer.requested":
       return bySource(view, event, (transfer) => transfer.status === "requested" ? request(view, transfer) : [])

@@ -54,30 +54,38 @@ const files = Effect.fnUntraced(function*(kind: SchemaKind) {
 
 const loader = (kind: SchemaKind): Migrator.Loader<FileSystem.FileSystem> =>
   files(kind).pipe(
-    Effect.mapError((cause) => new Migrator.MigrationError({ kind: "Failed", cause, message: `cannot read sql/${kind}` })),
+    Effect.mapError((cause) =>
+      new Migrator.MigrationError({ kind: "Failed", cause, message: `cannot read sql/${kind}` })
+    ),
     Effect.map((found) =>
       found.map(({ id, name, path }): Migrator.ResolvedMigration => [
         id,
         name,
-        Effect.succeed(Effect.gen(function*() {
-          const fs = yield* FileSystem.FileSystem
-          const sql = yield* SqlClient.SqlClient
-          const text = yield* fs.readFileString(path)
-          yield* sql.unsafe(`DO $migration$ BEGIN\n${text}\nEND $migration$`).unprepared
-        }).pipe(Effect.provide(NodeServices.layer)))
+        Effect.succeed(
+          Effect.gen(function*() {
+            const fs = yield* FileSystem.FileSystem
+            const sql = yield* SqlClient.SqlClient
+            const text = yield* fs.readFileString(path)
+            yield* sql.unsafe(`DO $migration$ BEGIN\n${text}\nEND $migration$`).unprepared
+          }).pipe(Effect.provide(NodeServices.layer))
+        )
       ])
     )
   )
 
 /** Brings a database to the newest schema; answers the names of what was applied. Two at once wait for each other. */
-export const migrate = Effect.fn("Migrations.migrate")(function*(url: Redacted.Redacted<string>, kind: SchemaKind) {
-  const sql = yield* connect({ url, maxConnections: 1, name: "counterpoise migrate" })
-  const applied = yield* PgMigrator.run({ loader: loader(kind), table }).pipe(
-    Effect.provideService(PgClient.PgClient, sql),
-    Effect.provideService(SqlClient.SqlClient, sql)
-  )
-  return applied.map(([id, name]) => `${String(id).padStart(4, "0")}_${name}`)
-}, Effect.scoped, Effect.provide(NodeServices.layer))
+export const migrate = Effect.fn("Migrations.migrate")(
+  function*(url: Redacted.Redacted<string>, kind: SchemaKind) {
+    const sql = yield* connect({ url, maxConnections: 1, name: "counterpoise migrate" })
+    const applied = yield* PgMigrator.run({ loader: loader(kind), table }).pipe(
+      Effect.provideService(PgClient.PgClient, sql),
+      Effect.provideService(SqlClient.SqlClient, sql)
+    )
+    return applied.map(([id, name]) => `${String(id).padStart(4, "0")}_${name}`)
+  },
+  Effect.scoped,
+  Effect.provide(NodeServices.layer)
+)
 
 /** Migrates a shard and tells the database who it is; refuses one that is somebody else already. */
 export const migrateShard = Effect.fn("Migrations.migrateShard")(function*(

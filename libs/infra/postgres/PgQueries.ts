@@ -1,0 +1,205 @@
+/** The books read from the shards that own them. */
+import { Effect, Layer, Option, Schema } from "effect"
+import { type Entry, Queries, type TimelineStep, type TrialBalance } from "#domain/ledger/Queries.ts"
+import { Currency } from "#domain/money/Currency.ts"
+import { shardOfAccount, shardOfPartition } from "#domain/sharding/ShardMap.ts"
+import type { TransferRecord } from "#domain/transfer/Intake.ts"
+import { LedgerEventJson } from "#domain/transfer/TransferEvent.ts"
+import { partitionOf, type TransferId } from "#domain/transfer/TransferId.ts"
+import {
+  accountRecordColumns,
+  accountRecordOf,
+  AccountRecordRow,
+  millis,
+  Numeric,
+  transferRecordColumns,
+  transferRecordOf,
+  TransferRecordRow
+} from "./Rows.ts"
+import { ShardDatabases } from "./ShardDatabases.ts"
+import * as TransferEnds from "./TransferEnds.ts"
+
+const accountRecords = Schema.decodeUnknownSync(Schema.Array(AccountRecordRow))
+const transferRecords = Schema.decodeUnknownSync(Schema.Array(TransferRecordRow))
+const fromJson = Schema.decodeUnknownSync(LedgerEventJson)
+
+const entryRows = Schema.decodeUnknownSync(Schema.Array(Schema.Struct({
+  account_id: Schema.String,
+  sequence: Schema.BigInt,
+  transfer_id: Schema.String,
+  direction: Schema.Literals(["DEBIT", "CREDIT"]),
+  amount: Numeric,
+  currency: Currency,
+  posted: Numeric,
+  created_at_millis: Schema.Finite
+})))
+
+const trialBalanceRows = Schema.decodeUnknownSync(Schema.Array(Schema.Struct({
+  currency: Currency,
+  debits: Numeric,
+  credits: Numeric,
+  clearing_to: Numeric,
+  clearing_from: Numeric
+})))
+
+interface TimelineRow {
+  readonly position: bigint
+  readonly payload: string
+  readonly request_id: string | null
+  readonly occurred_at_millis: number
+}
+
+export const layer = Layer.effect(
+  Queries,
+  Effect.gen(function*() {
+    const databases = yield* ShardDatabases
+    const { map, shards } = databases
+    const homeOf = (id: TransferId) => shardOfPartition(map, partitionOf(id) % map.partitions)
+
+    const transfer = (id: TransferId) => {
+      const shard = homeOf(id)
+      return databases.on(
+        shard,
+        (sql) =>
+          sql`SELECT ${sql.literal(transferRecordColumns)} FROM transfer WHERE transfer_id = ${id}`.pipe(
+            Effect.map((rows) => Option.map(Option.fromNullishOr(transferRecords(rows)[0]), transferRecordOf))
+          )
+      )
+    }
+
+    const ends = yield* TransferEnds.make(databases)
+
+    return Queries.of({
+      transfer,
+
+      awaitEnd: Effect.fnUntraced(function*(id, withinMillis) {
+        const found = yield* transfer(id)
+        const open = Option.filter(found, isOpen)
+        if (Option.isNone(open)) return found
+        yield* ends.await(homeOf(id), id).pipe(Effect.timeoutOption(withinMillis))
+        return yield* transfer(id)
+      }),
+
+      account: (id) =>
+        databases.on(shardOfAccount(map, id), (sql) =>
+          sql`
+            SELECT ${sql.literal(accountRecordColumns)} FROM account JOIN balance USING (account_id)
+            WHERE account_id = ${id}`.pipe(
+            Effect.map((rows) => Option.map(Option.fromNullishOr(accountRecords(rows)[0]), accountRecordOf))
+          )),
+
+      accounts: (after, limit) =>
+        Effect.forEach(shards, (shard) =>
+          databases.on(shard, (sql) =>
+            sql`
+              SELECT ${sql.literal(accountRecordColumns)} FROM account JOIN balance USING (account_id)
+              WHERE account_id > ${after ?? ""} AND kind <> 'clearing'
+              ORDER BY account_id LIMIT ${limit}`.pipe(
+              Effect.map((rows) => accountRecords(rows).map(accountRecordOf))
+            )), { concurrency: "unbounded" }).pipe(
+            Effect.map((perShard) =>
+              perShard.flat().toSorted((a, b) => a.account.id < b.account.id ? -1 : 1).slice(0, limit)
+            )
+          ),
+
+      entries: (account, before, limit) =>
+        databases.on(shardOfAccount(map, account), (sql) =>
+          sql`
+            SELECT account_id, sequence, transfer_id, direction, amount, currency, posted,
+              ${sql.literal(millis("created_at"))} AS created_at_millis
+            FROM entry WHERE account_id = ${account} AND sequence < coalesce(${before}::int8, 9223372036854775807)
+            ORDER BY sequence DESC LIMIT ${limit}`.pipe(
+            Effect.map((rows) =>
+              entryRows(rows).map((row): Entry => ({
+                account: row.account_id,
+                sequence: row.sequence,
+                transfer: row.transfer_id,
+                direction: row.direction,
+                amount: row.amount,
+                currency: row.currency,
+                posted: row.posted,
+                createdAtMillis: row.created_at_millis
+              }))
+            )
+          )),
+
+      timeline: Effect.fnUntraced(function*(id) {
+        const found = yield* transfer(id)
+        if (Option.isNone(found)) return []
+        const both = new Set([homeOf(id), shardOfAccount(map, found.value.terms.destination)])
+        const perShard = yield* Effect.forEach([...both], (shard) =>
+          databases.on(shard, (sql) =>
+            sql<TimelineRow>`
+              SELECT position, payload::text, request_id, ${sql.literal(millis("occurred_at"))} AS occurred_at_millis
+              FROM event WHERE subject = ${id} ORDER BY position`.pipe(
+              Effect.map((rows) =>
+                rows.map((row): TimelineStep => ({
+                  shard,
+                  position: row.position,
+                  event: fromJson(row.payload),
+                  requestId: row.request_id,
+                  occurredAtMillis: row.occurred_at_millis
+                }))
+              )
+            )), { concurrency: 2 })
+        // The shards' clocks may differ by a little; the protocol's order of steps does not.
+        return perShard.flat().toSorted((a, b) =>
+          a.shard === b.shard
+            ? Number(a.position - b.position)
+            : a.occurredAtMillis - b.occurredAtMillis || rank(a) - rank(b)
+        )
+      }),
+
+      trialBalance: Effect.forEach(shards, (shard) =>
+        databases.on(shard, (sql) =>
+          sql`
+            SELECT currency, sum(debits) AS debits, sum(credits) AS credits,
+              sum(to_others) AS clearing_to, sum(from_others) AS clearing_from
+            FROM (
+              SELECT currency, sum(amount) AS debits, sum(amount) AS credits, 0 AS to_others, 0 AS from_others
+              FROM journal GROUP BY currency
+              UNION ALL
+              SELECT currency, 0, 0,
+                sum(posted) FILTER (WHERE account_id LIKE 'clearing:%:to:%'),
+                sum(posted) FILTER (WHERE account_id LIKE 'clearing:%:from:%')
+              FROM balance JOIN account USING (account_id) WHERE kind = 'clearing' GROUP BY currency
+            ) AS parts
+            GROUP BY currency ORDER BY currency`.pipe(
+            Effect.map((rows) =>
+              trialBalanceRows(rows.map((row) => ({
+                ...row,
+                clearing_to: row.clearing_to ?? "0",
+                clearing_from: row.clearing_from ?? "0"
+              }))).map((row): TrialBalance => ({
+                shard,
+                currency: row.currency,
+                debits: row.debits,
+                credits: row.credits,
+                clearingTo: row.clearing_to,
+                clearingFrom: row.clearing_from
+              }))
+            )
+          )), { concurrency: "unbounded" }).pipe(Effect.map((perShard) => perShard.flat()))
+    })
+  })
+)
+
+const isOpen = (record: TransferRecord) =>
+  record.status === "requested" || record.status === "authorized" || record.status === "held"
+
+const steps = [
+  "transfer.requested",
+  "transfer.authorized",
+  "transfer.capture_requested",
+  "transfer.void_requested",
+  "transfer.expiry_due",
+  "transfer.held",
+  "transfer.recalled",
+  "transfer.credited",
+  "transfer.refused"
+]
+
+const rank = (step: TimelineStep): number => {
+  const at = steps.indexOf(step.event.type)
+  return at === -1 ? steps.length : at
+}
