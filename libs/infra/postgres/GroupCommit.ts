@@ -29,7 +29,9 @@ export const make = Effect.fnUntraced(function*<A, B, E, F, G>(
     function*(batch: ReadonlyArray<{ readonly item: A; readonly done: Deferred.Deferred<B, E | F> }>) {
       const exit = yield* Effect.exit(options.write(batch.map(({ item }) => item)))
       for (const [index, { done }] of batch.entries()) {
-        const answer = Exit.isSuccess(exit) ? exit.value[index] : exit
+        const answer: Exit.Exit<B, E | F> | undefined = Exit.isSuccess(exit)
+          ? exit.value[index]
+          : Exit.failCause(exit.cause)
         Deferred.doneUnsafe(done, answer ?? Exit.die(new Error("a batch was answered in part")))
       }
     }

@@ -2,7 +2,7 @@
  * The databases of all shards: a pool each, checked to be the shard it is taken for, and one meaning for their errors.
  */
 import type { PgClient } from "@effect/sql-pg"
-import { Context, Effect, Layer, Redacted } from "effect"
+import { Context, Effect, Layer, Redacted, Schedule } from "effect"
 import { SqlError } from "effect/sql"
 import { type ShardId, type ShardMap } from "#domain/sharding/ShardMap.ts"
 import { ShardUnavailable } from "#domain/sharding/Shards.ts"
@@ -40,7 +40,12 @@ export class ShardDatabases extends Context.Service<ShardDatabases, {
           }).pipe(
             Effect.tap((sql) =>
               Effect.andThen(verifySchema(sql, "shard"), verifyIdentity(sql, shard, options.map.partitions)).pipe(
-                Effect.tapError((error) => Effect.logError("a shard cannot be used", { shard, why: String(error) }))
+                // A shard that is only down is waited for; one that is not what it is taken for is not.
+                Effect.tapError((error) => Effect.logWarning("shard not usable", { shard, why: explain(error) })),
+                Effect.retry({
+                  while: (error) => SqlError.isSqlError(error) && isTransient(error),
+                  schedule: Schedule.spaced("1 second")
+                })
               )
             )
           ))
@@ -57,6 +62,9 @@ export class ShardDatabases extends Context.Service<ShardDatabases, {
       })
     )
 }
+
+const explain = (error: { readonly message: string; readonly cause?: unknown }): string =>
+  error instanceof SqlError.SqlError && error.reason.cause instanceof Error ? error.reason.cause.message : error.message
 
 /** What may pass becomes ShardUnavailable; what can only be our mistake, a defect. */
 export const whatItMeans = <A, E, R>(shard: ShardId, work: Effect.Effect<A, E | SqlError.SqlError, R>) =>

@@ -15,7 +15,7 @@ export const make = Effect.fnUntraced(function*(databases: ShardDatabases["Servi
   const watches = yield* Effect.forEach(
     databases.shards,
     Effect.fnUntraced(function*(shard) {
-      const waiting = new Map<string, Deferred.Deferred<void>>()
+      const waiting = new Map<string, { readonly done: Deferred.Deferred<void>; readonly waiters: number }>()
       const somebodyWaits = yield* Latch.make()
 
       const look = databases.on(shard, (sql) =>
@@ -29,9 +29,9 @@ export const make = Effect.fnUntraced(function*(databases: ShardDatabases["Servi
         Effect.andThen(look),
         Effect.map((ended) => {
           for (const { transfer_id } of ended) {
-            const done = waiting.get(transfer_id)
+            const watched = waiting.get(transfer_id)
             waiting.delete(transfer_id)
-            if (done !== undefined) Deferred.doneUnsafe(done, Effect.void)
+            if (watched !== undefined) Deferred.doneUnsafe(watched.done, Effect.void)
           }
           if (waiting.size === 0) somebodyWaits.closeUnsafe()
           pause = ended.length > 0 ? shortest : Math.min(longest, pause * 1.5)
@@ -43,16 +43,20 @@ export const make = Effect.fnUntraced(function*(databases: ShardDatabases["Servi
         Effect.forkScoped
       )
 
+      const giveUp = (id: string) => {
+        const watched = waiting.get(id)
+        if (watched === undefined) return
+        if (watched.waiters === 1) waiting.delete(id)
+        else waiting.set(id, { ...watched, waiters: watched.waiters - 1 })
+      }
+
       return (id: string) =>
         Effect.suspend(() => {
-          const done = waiting.get(id) ?? Deferred.makeUnsafe<void>()
-          waiting.set(id, done)
+          const { done, waiters } = waiting.get(id) ?? { done: Deferred.makeUnsafe<void>(), waiters: 0 }
+          waiting.set(id, { done, waiters: waiters + 1 })
           pause = shortest
           somebodyWaits.openUnsafe()
-          return Deferred.await(done).pipe(
-            // One may give up while another still waits for the same transfer: the next look finds out.
-            Effect.onInterrupt(() => Effect.sync(() => waiting.delete(id)))
-          )
+          return Deferred.await(done).pipe(Effect.onInterrupt(() => Effect.sync(() => giveUp(id))))
         })
     })
   )

@@ -1,0 +1,154 @@
+/**
+ * The ledger worker: the one writer of a shard's books. A batch of messages in, decided in memory in their order, one
+ * transaction on the shard, messages out.
+ *
+ * Exactly once: the worker's place in the log moves in the same transaction as the effects, by compare-and-set. What is
+ * delivered again is below the place, or not above the highest position seen of its source shard.
+ */
+import { Clock, Effect, Metric, Result, Schedule, Schema } from "effect"
+import { Batch, needsOf } from "#domain/ledger/Batch.ts"
+import { Ledger } from "#domain/ledger/Ledger.ts"
+import { ConsumerPositions, type Place } from "#domain/messaging/ConsumerPositions.ts"
+import { type Delivered, EventLog } from "#domain/messaging/EventLog.ts"
+import { type Lease, whileHolding } from "#domain/sharding/Leases.ts"
+import { partitionsOf, type ShardId, shardOfAccount } from "#domain/sharding/ShardMap.ts"
+import { Shards } from "#domain/sharding/Shards.ts"
+import { LedgerEventJson } from "#domain/transfer/TransferEvent.ts"
+import type { Message } from "#domain/transfer/TransferProtocol.ts"
+import * as Metrics from "#infra/telemetry/Metrics.ts"
+
+const mostPerBatch = 1_000
+
+/** The events on which a partition acts. All others are facts for the world, and pass by without being decoded. */
+const acting = new Set([
+  "transfer.requested",
+  "transfer.held",
+  "transfer.credited",
+  "transfer.refused",
+  "transfer.recalled",
+  "transfer.capture_requested",
+  "transfer.void_requested",
+  "transfer.expiry_due"
+])
+
+const decode = Schema.decodeUnknownResult(LedgerEventJson)
+
+/** Works a shard for as long as this process holds its lease. */
+export const ledgerWorker = (shard: ShardId) => whileHolding(shard, "ledger", work)
+
+const work = Effect.fnUntraced(function*(lease: Lease) {
+  const log = yield* EventLog
+  const shards = yield* Shards
+  const { shard } = lease
+  const isHome = (account: string) => shardOfAccount(shards.map, account) === shard
+  const partitions = partitionsOf(shards.map, shard)
+
+  const loaded = yield* shards.transact(
+    shard,
+    ConsumerPositions.use((positions) => positions.load(log.identity, partitions))
+  )
+  const bounds = yield* log.bounds(partitions)
+  const places = new Map(loaded.map((place) => [place.partition, place]))
+  // A log never read is read from where it begins; a place that the log no longer has must fail, never be reset.
+  const reader = yield* log.reader(
+    new Map(loaded.map(({ next, partition }) => [partition, next === 0n ? bounds.get(partition)?.begin ?? 0n : next]))
+  )
+
+  /** Partitions that hold a message which cannot be processed. Balances stop there and say so; nothing is skipped. */
+  const stopped = new Set<number>()
+  const stop = (record: Delivered, why: string) => {
+    stopped.add(record.partition)
+    return Effect.logError("partition stopped: a message cannot be processed", {
+      partition: record.partition,
+      offset: record.offset,
+      source: record.source,
+      position: record.position,
+      type: record.type,
+      transferId: record.subject,
+      why
+    }).pipe(Effect.andThen(Metric.update(Metrics.partitionsStopped, stopped.size)))
+  }
+
+  const step = Effect.fnUntraced(function*(records: ReadonlyArray<Delivered>) {
+    const begun = yield* Clock.currentTimeMillis
+    const moves = new Map<number, Place>()
+    const messages: Array<{ readonly record: Delivered; readonly message: Message }> = []
+    for (const record of records) {
+      if (stopped.has(record.partition)) continue
+      const place = moves.get(record.partition) ?? places.get(record.partition)
+      if (place === undefined || record.offset < place.next) continue
+      const isNew = record.position > (place.seen.get(record.source) ?? 0n)
+      if (isNew && acting.has(record.type)) {
+        const event = decode(record.payload)
+        if (Result.isFailure(event)) {
+          yield* stop(record, String(event.failure))
+          continue
+        }
+        const origin = { requestId: record.requestId, traceparent: record.traceparent }
+        messages.push({ record, message: { event: event.success, from: record.source, origin } })
+      }
+      moves.set(record.partition, {
+        partition: record.partition,
+        next: record.offset + 1n,
+        seen: isNew ? new Map(place.seen).set(record.source, record.position) : place.seen
+      })
+    }
+
+    const decided = yield* shards.transact(
+      shard,
+      Effect.gen(function*() {
+        const ledger = yield* Ledger
+        const positions = yield* ConsumerPositions
+        const known = yield* ledger.read(needsOf(messages.map(({ message }) => message), shard, isHome))
+        const batch = new Batch(shard, isHome, known)
+        for (const { message, record } of messages) {
+          if (stopped.has(record.partition)) continue
+          const taken = batch.take(message)
+          if (Result.isFailure(taken)) {
+            yield* stop(record, taken.failure.message)
+            moves.set(record.partition, placeBefore(record, records, places))
+          }
+        }
+        const advanced = [...moves.values()].flatMap((now) => {
+          const was = places.get(now.partition)
+          return was === undefined || was.next === now.next ? [] : [{ was, now }]
+        })
+        yield* positions.advance(log.identity, lease.epoch, advanced)
+        yield* ledger.write(batch.changes)
+        return batch.changes
+      })
+    ).pipe(
+      // Somebody changed what was read: read it again and decide again. Any other failure ends this worker's turn, and
+      // it begins anew from what the shard says: after a lost connection nobody knows whether the commit took place.
+      Effect.tapErrorTag("LostRace", () => Metric.update(Metrics.lostRaces, 1)),
+      Effect.retry({
+        while: (error) => error._tag === "LostRace",
+        times: 5,
+        schedule: Schedule.jittered(Schedule.exponential("2 millis"))
+      })
+    )
+
+    for (const [partition, place] of moves) places.set(partition, place)
+    yield* Metrics.batchWritten(shard, messages.length, decided, (yield* Clock.currentTimeMillis) - begun)
+  })
+
+  return yield* reader.take(mostPerBatch).pipe(
+    Effect.flatMap(step),
+    Effect.forever
+  )
+}, Effect.scoped)
+
+/** The place of a stopped partition: just before the record that cannot be processed. */
+const placeBefore = (
+  stopper: Delivered,
+  records: ReadonlyArray<Delivered>,
+  places: ReadonlyMap<number, Place>
+): Place => {
+  const seen = new Map(places.get(stopper.partition)?.seen)
+  for (const record of records) {
+    if (record.partition !== stopper.partition) continue
+    if (record.offset === stopper.offset) break
+    if (record.position > (seen.get(record.source) ?? 0n)) seen.set(record.source, record.position)
+  }
+  return { partition: stopper.partition, next: stopper.offset, seen }
+}

@@ -1,0 +1,13 @@
+/** The ledger process: works every shard whose lease it can hold. */
+import { Effect, Layer } from "effect"
+import { ShardDatabases } from "#infra/postgres/ShardDatabases.ts"
+import * as PgShards from "#infra/postgres/PgShards.ts"
+import * as Processes from "#infra/Processes.ts"
+import { ledgerWorker } from "./LedgerWorker.ts"
+
+/** Everything the process stands on but the event log. */
+const layer = Layer.provideMerge(Layer.mergeAll(PgShards.layer, Processes.leases), Processes.shardDatabases("ledger"))
+
+export const run = ShardDatabases.use(({ shards }) =>
+  Effect.forEach(shards, ledgerWorker, { concurrency: "unbounded", discard: true })
+).pipe(Effect.provide(layer))

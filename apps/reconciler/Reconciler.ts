@@ -1,0 +1,58 @@
+/**
+ * The reconciler: asks again what got no answer, by appending events only. It never touches a balance, and releases
+ * nothing by age: it asks, and the destination's verdict decides.
+ */
+import { Clock, Duration, Effect, Metric, Random } from "effect"
+import { ShardLog } from "#domain/messaging/ShardLog.ts"
+import { type Patience, question, SilentTransfers } from "#domain/reconciliation/SilentTransfers.ts"
+import { type Lease, whileHolding } from "#domain/sharding/Leases.ts"
+import type { ShardId } from "#domain/sharding/ShardMap.ts"
+import * as Metrics from "#infra/telemetry/Metrics.ts"
+
+export interface ReconcilerOptions {
+  readonly patience: Patience
+  /** How often to look. */
+  readonly every: Duration.Duration
+}
+
+const mostPerLook = 500
+const longestPauseMillis = 10 * 60_000
+
+/** Looks after a shard's transfers for as long as this process holds the reconciler's lease. */
+export const reconciler = (shard: ShardId, options: ReconcilerOptions) =>
+  whileHolding(shard, "reconciler", (lease) => askAgain(lease, options))
+
+const askAgain = Effect.fnUntraced(function*({ shard }: Lease, { every, patience }: ReconcilerOptions) {
+  const silent = yield* SilentTransfers
+  const log = yield* ShardLog
+  /** When a transfer was last asked about; each question doubles the wait for the next, with jitter. */
+  const asked = new Map<string, { readonly times: number; readonly againAtMillis: number }>()
+
+  /** Everything from before this time has ended: a look need not go through the whole history. */
+  let sinceMillis = 0
+  const longestPatience = Math.max(Duration.toMillis(patience.requested), Duration.toMillis(patience.held))
+
+  const look = Effect.gen(function*() {
+    const now = yield* Clock.currentTimeMillis
+    const found = yield* silent.find(shard, patience, sinceMillis, mostPerLook)
+    const oldest = Math.min(...found.map(({ openSinceMillis }) => openSinceMillis))
+    // An hour more than needed, so that clocks that differ between this process and the shard do no harm.
+    if (found.length < mostPerLook) sinceMillis = Math.min(oldest, now - longestPatience) - 3_600_000
+    const due = found.filter(({ transfer }) => (asked.get(transfer.terms.transfer)?.againAtMillis ?? 0) <= now)
+    const questions = due.flatMap((transfer) => question(transfer) ?? [])
+    if (questions.length > 0) {
+      yield* log.append(shard, questions)
+      for (const event of questions) {
+        const times = (asked.get(event.transfer)?.times ?? 0) + 1
+        const pause = Math.min(longestPauseMillis, Duration.toMillis(every) * 2 ** times)
+        asked.set(event.transfer, { times, againAtMillis: now + pause * (0.75 + 0.5 * (yield* Random.next)) })
+        yield* Effect.logInfo("asked again", { transferId: event.transfer, type: event.type, times })
+        yield* Metric.update(Metric.withAttributes(Metrics.askedAgain, { type: event.type }), 1)
+      }
+    }
+    const open = new Set(found.map(({ transfer }): string => transfer.terms.transfer))
+    for (const id of asked.keys()) if (!open.has(id)) asked.delete(id)
+    yield* Effect.sleep(every)
+  })
+  return yield* Effect.forever(look)
+})

@@ -1,0 +1,45 @@
+/**
+ * The relay: carries a shard's event log to the event log that all shards share, in order.
+ *
+ * It reads up to the position barrier, awaits each append, then moves its cursor. So per partition the positions of a
+ * shard arrive in order, with replays only, whatever dies when; two relays of one shard (one of them a zombie) change
+ * nothing about that, and the lease's epoch keeps the zombie from moving the cursor.
+ */
+import { Duration, Effect } from "effect"
+import { EventLog } from "#domain/messaging/EventLog.ts"
+import { ShardLog } from "#domain/messaging/ShardLog.ts"
+import { type Lease, whileHolding } from "#domain/sharding/Leases.ts"
+import type { ShardId } from "#domain/sharding/ShardMap.ts"
+import * as Metrics from "#infra/telemetry/Metrics.ts"
+
+const mostPerAppend = 1_000
+const shortestPauseMillis = 1
+const longestPauseMillis = 20
+
+/** Carries a shard's log for as long as this process holds the relay's lease. */
+export const relay = (shard: ShardId) => whileHolding(shard, "relay", work)
+
+const work = Effect.fnUntraced(function*(lease: Lease) {
+  const log = yield* EventLog
+  const shardLog = yield* ShardLog
+  const { shard } = lease
+  const writer = yield* log.writer(shard)
+  let position = yield* shardLog.cursor(shard, log.identity)
+  let pause = shortestPauseMillis
+
+  const step = Effect.gen(function*() {
+    const { records, upTo } = yield* shardLog.after(shard, position, mostPerAppend)
+    if (records.length === 0) {
+      position = upTo
+      yield* Effect.sleep(Duration.millis(pause))
+      pause = Math.min(longestPauseMillis, pause * 1.5)
+      return
+    }
+    yield* writer.append(records)
+    yield* shardLog.advance(lease, log.identity, upTo)
+    position = upTo
+    pause = shortestPauseMillis
+    yield* Metrics.carried(shard, records.length, upTo)
+  })
+  return yield* Effect.forever(step)
+}, Effect.scoped)

@@ -1,0 +1,13 @@
+/** The relay process: carries the log of every shard whose lease it can hold. */
+import { Effect, Layer } from "effect"
+import * as PgShardLog from "#infra/postgres/PgShardLog.ts"
+import { ShardDatabases } from "#infra/postgres/ShardDatabases.ts"
+import * as Processes from "#infra/Processes.ts"
+import { relay } from "./Relay.ts"
+
+/** Everything the process stands on but the event log. */
+const layer = Layer.provideMerge(Layer.mergeAll(PgShardLog.layer, Processes.leases), Processes.shardDatabases("relay"))
+
+export const run = ShardDatabases.use(({ shards }) =>
+  Effect.forEach(shards, relay, { concurrency: "unbounded", discard: true })
+).pipe(Effect.provide(layer))

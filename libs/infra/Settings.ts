@@ -1,0 +1,116 @@
+/**
+ * The platform's configuration: environment only, one typed schema. All mistakes are reported at once, each with the name
+ * of its variable.
+ */
+import { Config, Duration, Effect, Redacted, Schema } from "effect"
+import { even } from "#domain/sharding/ShardMap.ts"
+import { maximumPartitions } from "#domain/sharding/Partition.ts"
+
+/** The environment does not say what it must. Each mistake names its variable. */
+export class InvalidSettings extends Schema.TaggedError<InvalidSettings>()("InvalidSettings", {
+  mistakes: Schema.Array(Schema.String)
+}) {
+  override get message() {
+    return `the configuration has ${this.mistakes.length} mistake(s):\n${
+      this.mistakes.map((each) => `  - ${each}`).join("\n")
+    }`
+  }
+}
+
+const seconds = (name: string, byDefault: number) =>
+  Config.schema(Schema.NumberFromString.check(Schema.isBetween({ minimum: 0.1, maximum: 31_536_000 })), name).pipe(
+    Config.withDefault(byDefault),
+    Config.map(Duration.seconds)
+  )
+
+const port = (name: string, byDefault: number) => Config.Port(name).pipe(Config.withDefault(byDefault))
+
+const url = Schema.String.check(Schema.isPattern(/^postgres(ql)?:\/\/.+/, { message: "must be a postgres:// address" }))
+
+/** Where the shards are: SHARD_URLS (addresses in the order of the shards' numbers) and PARTITIONS. */
+export const shards = {
+  shardUrls: Config.schema(Schema.NonEmptyString, "SHARD_URLS").pipe(
+    Config.map((text) => text.split(",").map((each) => each.trim()))
+  ),
+  partitions: Config.schema(
+    Schema.NumberFromString.check(Schema.isInt(), Schema.isBetween({ minimum: 1, maximum: maximumPartitions })),
+    "PARTITIONS"
+  ).pipe(Config.withDefault(64))
+}
+
+/** Which event log the shards share. */
+export const eventLog = {
+  kind: Config.schema(Schema.Literals(["postgres", "kafka"]), "EVENT_LOG").pipe(
+    Config.withDefault("postgres" as const)
+  ),
+  url: Config.option(Config.schema(url, "EVENT_LOG_URL")),
+  brokers: Config.option(Config.schema(Schema.NonEmptyString, "KAFKA_BROKERS")),
+  topic: Config.schema(Schema.NonEmptyString, "KAFKA_TOPIC").pipe(Config.withDefault("transfers")),
+  transactions: Config.Boolean("KAFKA_TRANSACTIONS").pipe(Config.withDefault(true))
+}
+
+/** How processes share the work. */
+export const work = { leaseTime: seconds("LEASE_SECONDS", 5) }
+
+/** How patient the reconciler is. */
+export const patience = {
+  requested: seconds("REQUEST_PATIENCE_SECONDS", 30),
+  held: seconds("HOLD_PATIENCE_SECONDS", 300),
+  every: seconds("RECONCILE_SECONDS", 5),
+  checkEvery: seconds("CHECK_SECONDS", 60)
+}
+
+/** Where the API listens, and whom it knows: API_KEYS is `client:key,client:key`. */
+export const api = {
+  host: Config.schema(Schema.NonEmptyString, "API_HOST").pipe(Config.withDefault("127.0.0.1")),
+  port: port("API_PORT", 8080),
+  keys: Config.schema(
+    Schema.String.check(
+      Schema.isPattern(/^[\w.-]+:[\x21-\x2b\x2d-\x7e]{16,}(,[\w.-]+:[\x21-\x2b\x2d-\x7e]{16,})*$/, {
+        message: "must be client:key,client:key with keys of at least 16 characters"
+      })
+    ),
+    "API_KEYS"
+  ).pipe(Config.map((text) =>
+    new Map(
+      text.split(",").map((each) => {
+        const colon = each.indexOf(":")
+        return [each.slice(colon + 1), each.slice(0, colon)] as const
+      })
+    )
+  ))
+}
+
+/** Where a process without an API answers /livez, /readyz and /metrics; 0 draws a port. */
+export const health = { healthPort: Config.option(Config.Port("HEALTH_PORT")) }
+
+type Values<Fields> = { readonly [Key in keyof Fields]: Fields[Key] extends Config.Config<infer A> ? A : never }
+
+/** Reads groups of settings; fails with all their mistakes. */
+export const read = Effect.fnUntraced(function*<const Fields extends Readonly<Record<string, Config.Config<unknown>>>>(
+  fields: Fields
+) {
+  const mistakes: Array<string> = []
+  const values: Record<string, unknown> = {}
+  for (const [name, config] of Object.entries(fields)) {
+    yield* config.pipe(
+      Effect.match({
+        onFailure: (error) => {
+          mistakes.push(error.message.replaceAll(/\s*\n\s*/g, " "))
+        },
+        onSuccess: (value) => {
+          values[name] = value
+        }
+      })
+    )
+  }
+  if (mistakes.length > 0) return yield* new InvalidSettings({ mistakes })
+  // Filled field by field above; the compiler cannot follow that.
+  return values as Values<Fields>
+})
+
+/** The addresses as secrets, and the even map over them. */
+export const shardMapOf = (settings: { readonly shardUrls: ReadonlyArray<string>; readonly partitions: number }) => ({
+  urls: settings.shardUrls.map((each) => Redacted.make(each)),
+  map: even(settings.shardUrls.length, settings.partitions)
+})

@@ -1,0 +1,68 @@
+/** Every metric of the platform, named once. Base units; labels of few values, never ids. */
+import { Effect, Metric } from "effect"
+import type { Changes } from "#domain/ledger/Batch.ts"
+
+export const transfersEnded = Metric.counter("transfers_total", {
+  description: "transfers that reached a state, by status",
+  incremental: true
+})
+export const batchSeconds = Metric.histogram("ledger_batch_seconds", {
+  description: "from taking a batch of messages to its commit",
+  boundaries: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5]
+})
+export const batchMessages = Metric.histogram("ledger_batch_messages", {
+  description: "messages decided in one transaction",
+  boundaries: [1, 2, 5, 10, 25, 50, 100, 250, 500, 1000]
+})
+export const entriesWritten = Metric.counter("ledger_entries_total", {
+  description: "entries written, two for each journal",
+  incremental: true
+})
+export const lostRaces = Metric.counter("ledger_lost_races_total", {
+  description: "batches read and decided again, because another writer changed what they assumed",
+  incremental: true
+})
+export const partitionsStopped = Metric.gauge("ledger_partitions_stopped", {
+  description: "partitions that stopped at a message which cannot be processed"
+})
+export const eventsPublished = Metric.counter("relay_published_total", {
+  description: "events carried from shards' logs to the event log",
+  incremental: true
+})
+export const relayPosition = Metric.gauge("relay_position", {
+  description: "how far a shard's log has been carried",
+  bigint: true
+})
+export const askedAgain = Metric.counter("reconciler_asked_again_total", {
+  description: "events appended because a transfer got no answer, by type",
+  incremental: true
+})
+export const violations = Metric.gauge("reconciler_violations", {
+  description: "rows that break an invariant, found by the last check"
+})
+
+const shardLabel = (shard: number) => ({ shard: String(shard) })
+
+/** Counts what one batch of the ledger worker wrote. */
+export const batchWritten = Effect.fnUntraced(
+  function*(shard: number, messages: number, changes: Changes, millis: number) {
+    if (messages === 0) return
+    const label = shardLabel(shard)
+    yield* Metric.update(Metric.withAttributes(batchSeconds, label), millis / 1000)
+    yield* Metric.update(Metric.withAttributes(batchMessages, label), messages)
+    yield* Metric.update(Metric.withAttributes(entriesWritten, label), changes.journals.length * 2)
+    const byStatus = new Map<string, number>()
+    for (const { transfer } of changes.transfers) {
+      byStatus.set(transfer.status, (byStatus.get(transfer.status) ?? 0) + 1)
+    }
+    for (const [status, count] of byStatus) {
+      yield* Metric.update(Metric.withAttributes(transfersEnded, { ...label, status }), count)
+    }
+  }
+)
+
+/** Counts what one step of the relay carried. */
+export const carried = Effect.fnUntraced(function*(shard: number, events: number, upTo: bigint) {
+  yield* Metric.update(Metric.withAttributes(eventsPublished, shardLabel(shard)), events)
+  yield* Metric.update(Metric.withAttributes(relayPosition, shardLabel(shard)), upTo)
+})
