@@ -1,0 +1,147 @@
+/**
+ * Accounts, as they are opened and seen from outside.
+ */
+import { Schema } from "effect"
+import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
+import { AccountKind, AccountStatus, Side } from "#domain/account/Account.ts"
+import { Authorization, Validation } from "./Authorization.ts"
+import * as Problems from "./Problems.ts"
+import {
+  AccountIdText,
+  CurrencyCode,
+  IdempotencyKey,
+  LimitText,
+  Metadata,
+  Minor,
+  page,
+  PageCursor,
+  PageLimit,
+  Time
+} from "./Values.ts"
+
+const balance = {
+  posted: Minor.annotate({ description: "The sum of the account's entries, in minor units" }),
+  held: Minor.annotate({ description: "The sum of its open holds: reserved for transfers on their way" }),
+  available: Minor.annotate({ description: "posted less held: what may leave the account, above its floor" }),
+  currency: Schema.String,
+  version: Schema.Int.annotate({ description: "Counts the changes of this balance" }),
+  sequence: Schema.Int.annotate({ description: "The number of the account's last entry" })
+}
+
+/** Sums seen from the account's normal side: money in makes a customer's wallet grow. */
+export const Balance = Schema.Struct(balance).annotate({ identifier: "Balance" })
+
+export const Account = Schema.Struct({
+  id: Schema.String,
+  object: Schema.Literal("account"),
+  kind: AccountKind,
+  normal_side: Side.annotate({ description: "The side on which the account grows" }),
+  currency: Schema.String,
+  status: AccountStatus,
+  floor: Schema.NullOr(Minor).annotate({ description: "The least that may be available; null is unlimited" }),
+  ceiling: Schema.NullOr(Minor).annotate({ description: "The most that may be posted; null is unlimited" }),
+  balance: Balance,
+  metadata: Schema.Record(Schema.String, Schema.String),
+  created_at: Time
+}).annotate({ identifier: "Account" })
+
+export const Entry = Schema.Struct({
+  id: Schema.String,
+  object: Schema.Literal("entry"),
+  account: Schema.String,
+  sequence: Schema.Int.annotate({ description: "Entries of an account are numbered 1..n without a gap" }),
+  transfer: Schema.String,
+  direction: Schema.Literals(["DEBIT", "CREDIT"]),
+  amount: Minor,
+  currency: Schema.String,
+  posted: Minor.annotate({ description: "The account's posted balance after this entry, from its normal side" }),
+  created_at: Time
+}).annotate({ identifier: "Entry" })
+
+export const AccountList = page(Account).annotate({ identifier: "AccountList" })
+export const EntryList = page(Entry).annotate({ identifier: "EntryList" })
+
+/** Clearing accounts are opened by the ledger alone. */
+const OpenableKind = Schema.Literals(["customer", "external", "house"])
+
+export const OpenAccount = Schema.Struct({
+  id: Schema.optionalKey(AccountIdText).annotate({ description: "The client's own id; drawn when it is absent" }),
+  currency: CurrencyCode,
+  kind: Schema.optionalKey(OpenableKind).annotate({ description: "customer unless given" }),
+  normal_side: Schema.optionalKey(Side).annotate({
+    description: "credit for customers and the house, debit for external accounts, unless given"
+  }),
+  floor: Schema.optionalKey(Schema.NullOr(LimitText)).annotate({
+    description:
+      "The least that may be available; null is unlimited. \"0\" for customers, null for others, unless given"
+  }),
+  ceiling: Schema.optionalKey(Schema.NullOr(LimitText)).annotate({
+    description: "The most that may be posted; null is unlimited, and so unless given"
+  }),
+  metadata: Schema.optionalKey(Metadata)
+}).check(
+  // An account begins at zero, so zero lies within its limits.
+  Schema.makeFilter((account) =>
+    account.floor === undefined || account.floor === null || account.floor <= 0n || {
+      path: ["floor"],
+      issue: "must not be above 0, where the account begins"
+    }
+  ),
+  Schema.makeFilter((account) =>
+    account.ceiling === undefined || account.ceiling === null || account.ceiling >= 0n || {
+      path: ["ceiling"],
+      issue: "must not be below 0, where the account begins"
+    }
+  )
+).annotate({ identifier: "OpenAccount" })
+
+const path = { id: Schema.String }
+
+export const AccountsGroup = HttpApiGroup.make("accounts").add(
+  HttpApiEndpoint.post("open", "/", {
+    headers: { "idempotency-key": IdempotencyKey },
+    payload: OpenAccount,
+    success: Account.pipe(HttpApiSchema.status(201)),
+    error: Problems.schemasOf(...Problems.recorded, "account_exists")
+  }).annotateMerge(OpenApi.annotations({
+    summary: "Open an account",
+    description:
+      "Opens an account with a balance of zero. The same Idempotency-Key with the same body gets the first " +
+      "answer again, with `Idempotent-Replayed: true`."
+  })),
+  HttpApiEndpoint.get("list", "/", {
+    query: { limit: Schema.optionalKey(PageLimit), after: Schema.optionalKey(PageCursor) },
+    success: AccountList,
+    error: Problems.schemasOf(...Problems.sharded, "invalid_cursor")
+  }).annotateMerge(OpenApi.annotations({
+    summary: "List accounts",
+    description: "Accounts of all shards, in ascending order of their ids."
+  })),
+  HttpApiEndpoint.get("get", "/:id", {
+    params: path,
+    success: Account,
+    error: Problems.schemasOf(...Problems.sharded, "account_not_found")
+  }).annotateMerge(OpenApi.annotations({
+    summary: "Get an account",
+    description: "The account with its balance, read from the shard that owns it."
+  })),
+  HttpApiEndpoint.get("balance", "/:id/balance", {
+    params: path,
+    success: Balance,
+    error: Problems.schemasOf(...Problems.sharded, "account_not_found")
+  }).annotateMerge(OpenApi.annotations({
+    summary: "Get the balance of an account",
+    description: "What is posted, held and available at this moment, seen from the account's normal side."
+  })),
+  HttpApiEndpoint.get("entries", "/:id/entries", {
+    params: path,
+    query: { limit: Schema.optionalKey(PageLimit), after: Schema.optionalKey(PageCursor) },
+    success: EntryList,
+    error: Problems.schemasOf(...Problems.sharded, "account_not_found", "invalid_cursor")
+  }).annotateMerge(OpenApi.annotations({
+    summary: "List the entries of an account",
+    description: "The immutable lines that explain the balance, newest first."
+  }))
+).middleware(Validation).middleware(Authorization).prefix("/v1/accounts").annotateMerge(
+  OpenApi.annotations({ title: "Accounts", description: "One currency, one owner, one balance that can be explained." })
+)

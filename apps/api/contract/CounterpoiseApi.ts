@@ -1,0 +1,27 @@
+/**
+ * The contract of the API, without any implementation: clients import it, the server serves it, tests hold it.
+ */
+import { HttpApi, OpenApi } from "effect/http-api"
+import { AccountsGroup } from "./Accounts.ts"
+import { completed } from "./Examples.ts"
+import { LedgerGroup } from "./LedgerBooks.ts"
+import { SystemGroup } from "./System.ts"
+import { TransfersGroup } from "./Transfers.ts"
+
+export const CounterpoiseApi = HttpApi.make("counterpoise")
+  .add(AccountsGroup)
+  .add(TransfersGroup)
+  .add(LedgerGroup)
+  .add(SystemGroup)
+  // All that is wrong is said at once, and what is not known is refused.
+  .annotate(HttpApi.PayloadParseOptions, { errors: "all", onExcessProperty: "error" })
+  .annotate(HttpApi.QueryParseOptions, { errors: "all", onExcessProperty: "error" })
+  .annotateMerge(OpenApi.annotations({
+    title: "Counterpoise",
+    version: "1.0.0",
+    description: "Payments with a double-entry ledger. Money is a string of minor units with a currency. Every POST " +
+      "carries an Idempotency-Key and may be repeated. HTTP status describes the request; the resource's `status` " +
+      "describes the money. Everything that is not a success is a problem (RFC 9457) with a stable `code`.",
+    license: { name: "MIT" },
+    transform: completed
+  }))

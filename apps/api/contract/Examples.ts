@@ -1,0 +1,252 @@
+/**
+ * The examples of the documentation, and what the OpenAPI document needs beyond the schemas: examples on each operation
+ * and the headers of the answers.
+ */
+import { Schema } from "effect"
+import type { Account, Balance, Entry, OpenAccount } from "./Accounts.ts"
+import type { TrialBalance } from "./LedgerBooks.ts"
+import { type Problem, registry } from "./Problems.ts"
+import type { Live, Ready, Version } from "./System.ts"
+import type { RequestTransfer, TimelineStep, Transfer } from "./Transfers.ts"
+
+const balance: typeof Balance.Encoded = {
+  posted: "10000",
+  held: "1250",
+  available: "8750",
+  currency: "EUR",
+  version: 4,
+  sequence: 3
+}
+
+const account: typeof Account.Encoded = {
+  id: "wallet-anna",
+  object: "account",
+  kind: "customer",
+  normal_side: "credit",
+  currency: "EUR",
+  status: "open",
+  floor: "0",
+  ceiling: null,
+  balance,
+  metadata: { plan: "basic" },
+  created_at: "2026-11-21T09:30:00.000Z"
+}
+
+const openAccount: typeof OpenAccount.Encoded = { id: "wallet-anna", currency: "EUR", metadata: { plan: "basic" } }
+
+const entry: typeof Entry.Encoded = {
+  id: "wallet-anna/3",
+  object: "entry",
+  account: "wallet-anna",
+  sequence: 3,
+  transfer: "trf_01KAJ7QZ6C0NV5XJ9A4T7MZB3D",
+  direction: "DEBIT",
+  amount: "1250",
+  currency: "EUR",
+  posted: "8750",
+  created_at: "2026-11-21T09:31:00.051Z"
+}
+
+const requestTransfer: typeof RequestTransfer.Encoded = {
+  source: "wallet-anna",
+  destination: "wallet-ben",
+  amount: "1250",
+  currency: "EUR",
+  reference: "invoice-2026-0042"
+}
+
+const transfer: typeof Transfer.Encoded = {
+  id: "trf_01KAJ7QZ6C0NV5XJ9A4T7MZB3D",
+  object: "transfer",
+  status: "requested",
+  status_changed_at: "2026-11-21T09:31:00.012Z",
+  source: "wallet-anna",
+  destination: "wallet-ben",
+  amount: "1250",
+  currency: "EUR",
+  capture: "automatic",
+  captured_amount: null,
+  expires_at: null,
+  reference: "invoice-2026-0042",
+  description: null,
+  metadata: {},
+  created_at: "2026-11-21T09:31:00.012Z"
+}
+
+const committed: typeof Transfer.Encoded = {
+  ...transfer,
+  status: "committed",
+  status_changed_at: "2026-11-21T09:31:00.051Z"
+}
+
+const step: typeof TimelineStep.Encoded = {
+  id: "0:1742",
+  object: "timeline_step",
+  event: "transfer.requested",
+  shard: 0,
+  position: 1742,
+  request_id: "req_01KAJ7QZ6BW8Y2R4E6T8U0P2S4",
+  created_at: "2026-11-21T09:31:00.012Z"
+}
+
+const trialBalance: typeof TrialBalance.Encoded = {
+  id: "trial_balance",
+  object: "trial_balance",
+  created_at: "2026-11-21T09:32:00.000Z",
+  balances: true,
+  currencies: [{
+    currency: "EUR",
+    debits: "11250",
+    credits: "11250",
+    balances: true,
+    in_flight: "0",
+    shards: [{ shard: 0, debits: "11250", credits: "11250", balances: true, clearing_to: "0", clearing_from: "0" }]
+  }]
+}
+
+const live: typeof Live.Encoded = { status: "live" }
+const ready: typeof Ready.Encoded = { status: "ready", checks: [{ name: "shard 0", healthy: true }] }
+const version: typeof Version.Encoded = { name: "counterpoise", version: "0.1.0", commit: null }
+
+const pageOf = <Item>(item: Item) => ({ object: "list", data: [item], has_more: false, next_cursor: null })
+
+/** A problem as it is answered: by its code alone, with the members that depend on the request made up. */
+export const problemExample = (code: keyof typeof registry): Problem => ({
+  type: `/problems/${code}`,
+  code,
+  title: registry[code].title,
+  status: registry[code].status,
+  detail: registry[code].explanation,
+  instance: "/v1/transfers",
+  request_id: "req_01KAJ7QZ6BW8Y2R4E6T8U0P2S4",
+  retryable: registry[code].retryable,
+  errors: []
+})
+
+interface Example {
+  readonly request?: unknown
+  readonly response: Readonly<Record<string, unknown>>
+}
+
+/** By operation id: an example of the request, and of each answer by its status. */
+export const examples: Readonly<Record<string, Example>> = {
+  "accounts.open": { request: openAccount, response: { 201: account } },
+  "accounts.list": { response: { 200: pageOf(account) } },
+  "accounts.get": { response: { 200: account } },
+  "accounts.balance": { response: { 200: balance } },
+  "accounts.entries": { response: { 200: pageOf(entry) } },
+  "transfers.request": { request: requestTransfer, response: { 202: transfer, 200: committed } },
+  "transfers.get": { response: { 200: committed } },
+  "transfers.timeline": { response: { 200: pageOf(step) } },
+  "ledger.trialBalance": { response: { 200: trialBalance } },
+  "system.live": { response: { 200: live } },
+  "system.ready": { response: { 200: ready } },
+  "system.metrics": { response: { 200: "http_server_active_requests 1\n" } },
+  "system.version": { response: { 200: version } }
+}
+
+const header = (description: string) => ({ description, schema: { type: "string" } })
+
+const requestId = { "x-request-id": header("Names the request in logs and problems") }
+
+const headersOf = (operation: string, status: string): Readonly<Record<string, unknown>> => ({
+  ...requestId,
+  ...(operation === "transfers.request" && status.startsWith("2") || operation === "accounts.open" && status === "201"
+    ? { "idempotent-replayed": header("`true` where the request had been recorded before") }
+    : {}),
+  ...(operation === "transfers.request" && status.startsWith("2") || operation === "accounts.open" && status === "201"
+    ? { location: header("Where the resource lives") }
+    : {}),
+  ...(operation === "transfers.request" && status === "202" || status === "503"
+    ? { "retry-after": header("Seconds after which to look again") }
+    : {}),
+  ...(operation.startsWith("transfers.") && status === "200"
+    ? { "preference-applied": header("`wait=N` where the preference was honoured") }
+    : {}),
+  ...(status === "401" ? { "www-authenticate": header("`Bearer`") } : {})
+})
+
+// The document arrives as plain JSON. Only the parts that are filled in are looked at; all others pass untouched.
+const Json = Schema.Record(Schema.String, Schema.Unknown)
+const asObject = Schema.decodeUnknownSync(Json)
+
+const withExample = (content: unknown, example: unknown): unknown =>
+  Object.fromEntries(
+    Object.entries(asObject(content)).map(([type, media]) => [type, { ...asObject(media), example }])
+  )
+
+const codesIn = (description: unknown) =>
+  typeof description === "string" ? [...description.matchAll(/`([a-z_]+)`/g)].flatMap(([, code]) => code ?? []) : []
+
+const problemOf = (description: unknown): Problem | undefined => {
+  const [code] = codesIn(description)
+  return code !== undefined && isKnown(code) ? problemExample(code) : undefined
+}
+
+const isKnown = (code: string): code is keyof typeof registry => Object.hasOwn(registry, code)
+
+const withResponses = (operation: string, responses: unknown): unknown =>
+  Object.fromEntries(
+    Object.entries(asObject(responses)).map(([status, response]) => {
+      const { content, ...rest } = asObject(response)
+      const example = examples[operation]?.response[status] ?? problemOf(rest["description"])
+      return [status, {
+        ...rest,
+        headers: { ...headersOf(operation, status) },
+        ...(content === undefined ? {} : { content: withExample(content, example) })
+      }]
+    })
+  )
+
+// Query parameters travel as text, and so the generator describes their text.
+const limit = { type: "integer", minimum: 1, maximum: 200, default: 50, description: "How many at most" }
+
+const withParameter = (parameter: unknown): unknown => {
+  const { schema, ...rest } = asObject(parameter)
+  return { ...rest, schema: rest["name"] === "limit" ? limit : schema }
+}
+
+const withOperation = (operation: unknown): unknown => {
+  const { operationId, parameters, requestBody, responses, ...rest } = asObject(operation)
+  const id = String(operationId)
+  const body = requestBody === undefined ? undefined : asObject(requestBody)
+  return {
+    operationId,
+    ...rest,
+    parameters: Array.isArray(parameters) ? parameters.map(withParameter) : [],
+    ...(body === undefined
+      ? {}
+      : { requestBody: { ...body, content: withExample(body["content"], examples[id]?.request) } }),
+    responses: withResponses(id, responses)
+  }
+}
+
+// A schema that is described anew where it is used appears once more, as Problem_1 and so on: one of each is enough.
+const numbered = /_[0-9]+$/
+const reference = /"#\/components\/schemas\/([A-Za-z]+)(?:_[0-9]+)?"/g
+
+const withSchemas = (components: unknown): unknown => {
+  const { schemas, ...rest } = asObject(components)
+  const once = Object.entries(asObject(schemas)).filter(([name]) => !numbered.test(name))
+  return {
+    ...rest,
+    schemas: Object.fromEntries(
+      once.sort(([one], [other]) => one < other ? -1 : 1).map(([name, schema]) => {
+        const { description: _ofOneUse, ...described } = asObject(schema)
+        return [name, described]
+      })
+    )
+  }
+}
+
+/** Puts examples and headers into the generated OpenAPI document, and each schema once. */
+export const completed = (document: Record<string, unknown>): Record<string, unknown> => {
+  const paths = Object.fromEntries(
+    Object.entries(asObject(document["paths"])).map(([path, operations]) => [
+      path,
+      Object.fromEntries(Object.entries(asObject(operations)).map(([method, one]) => [method, withOperation(one)]))
+    ])
+  )
+  const whole = JSON.stringify({ ...document, paths, components: withSchemas(document["components"]) })
+  return asObject(JSON.parse(whole.replace(reference, "\"#/components/schemas/$1\"")))
+}

@@ -1,0 +1,49 @@
+/**
+ * The books as a whole: whether they balance, and what is in flight.
+ */
+import { Schema } from "effect"
+import { HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
+import { Authorization, Validation } from "./Authorization.ts"
+import * as Problems from "./Problems.ts"
+import { Minor, Time } from "./Values.ts"
+
+const sums = {
+  debits: Minor,
+  credits: Minor,
+  balances: Schema.Boolean.annotate({ description: "Do debits and credits add up to the same?" })
+}
+
+export const TrialBalance = Schema.Struct({
+  id: Schema.Literal("trial_balance"),
+  object: Schema.Literal("trial_balance"),
+  created_at: Time,
+  balances: Schema.Boolean.annotate({ description: "Does every shard balance in every currency?" }),
+  currencies: Schema.Array(Schema.Struct({
+    currency: Schema.String,
+    ...sums,
+    in_flight: Minor.annotate({
+      description:
+        "Credited on one shard and not yet committed on the other. The shards are not read at one instant: " +
+        "while money moves, this may be off by what moved in between."
+    }),
+    shards: Schema.Array(Schema.Struct({
+      shard: Schema.Int,
+      ...sums,
+      clearing_to: Minor.annotate({ description: "Credits less debits of the clearing accounts towards other shards" }),
+      clearing_from: Minor.annotate({ description: "Credits less debits of the clearing accounts from other shards" })
+    }))
+  }))
+}).annotate({ identifier: "TrialBalance" })
+
+export const LedgerGroup = HttpApiGroup.make("ledger").add(
+  HttpApiEndpoint.get("trialBalance", "/trial-balance", {
+    success: TrialBalance,
+    error: Problems.schemasOf(...Problems.sharded)
+  }).annotateMerge(OpenApi.annotations({
+    summary: "Get the trial balance",
+    description:
+      "Per currency: the sums of all debits and credits, what is in flight between shards, and whether it balances."
+  }))
+).middleware(Validation).middleware(Authorization).prefix("/v1/ledger").annotateMerge(
+  OpenApi.annotations({ title: "Ledger", description: "The books as a whole." })
+)

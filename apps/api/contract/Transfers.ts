@@ -1,0 +1,137 @@
+/**
+ * Transfers, as they are asked for and followed from outside.
+ */
+import { Schema } from "effect"
+import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
+import { TransferStatus } from "#domain/transfer/Transfer.ts"
+import { Capture } from "#domain/transfer/TransferEvent.ts"
+import { Authorization, Validation } from "./Authorization.ts"
+import * as Problems from "./Problems.ts"
+import {
+  AccountIdText,
+  AmountText,
+  CurrencyCode,
+  Description,
+  IdempotencyKey,
+  Metadata,
+  Minor,
+  page,
+  Prefer,
+  problemAnnotation,
+  Reference,
+  Time
+} from "./Values.ts"
+
+/** Why a transfer did not move money. */
+export const Failure = Schema.Struct({ code: Schema.String, detail: Schema.String }).annotate({ identifier: "Failure" })
+
+export const Transfer = Schema.Struct({
+  id: Schema.String,
+  object: Schema.Literal("transfer"),
+  status: TransferStatus.annotate({
+    description: "requested, authorized and held are on their way; committed, rejected and cancelled are for ever"
+  }),
+  status_changed_at: Time,
+  source: Schema.String,
+  destination: Schema.String,
+  amount: Minor,
+  currency: Schema.String,
+  capture: Capture,
+  captured_amount: Schema.NullOr(Minor).annotate({ description: "The part of the amount that was captured" }),
+  expires_at: Schema.NullOr(Time).annotate({ description: "When an authorization that was not captured ends" }),
+  reference: Schema.NullOr(Schema.String),
+  description: Schema.NullOr(Schema.String),
+  metadata: Schema.Record(Schema.String, Schema.String),
+  failure: Schema.optionalKey(Failure).annotate({ description: "Only where the transfer was rejected or cancelled" }),
+  created_at: Time
+}).annotate({ identifier: "Transfer" })
+
+export const TimelineStep = Schema.Struct({
+  id: Schema.String,
+  object: Schema.Literal("timeline_step"),
+  event: Schema.String.annotate({ description: "The event's name, such as transfer.held" }),
+  shard: Schema.Int,
+  position: Schema.Int.annotate({ description: "The event's place in the log of its shard" }),
+  request_id: Schema.NullOr(Schema.String),
+  failure: Schema.optionalKey(Failure),
+  created_at: Time
+}).annotate({ identifier: "TimelineStep" })
+
+export const Timeline = page(TimelineStep).annotate({ identifier: "Timeline" })
+
+/** How long an authorization lasts when its client does not say: 7 days. */
+export const defaultExpirySeconds = 7 * 24 * 60 * 60
+
+export const RequestTransfer = Schema.Struct({
+  source: AccountIdText,
+  destination: AccountIdText,
+  amount: AmountText,
+  currency: CurrencyCode,
+  capture: Schema.optionalKey(Capture).annotate({
+    description: "automatic moves the money at once; manual holds it until it is captured, voided or expired. " +
+      "automatic unless given"
+  }),
+  expires_in: Schema.optionalKey(
+    Schema.Int.check(
+      Schema.isBetween({ minimum: 1, maximum: 30 * 24 * 60 * 60 }, { message: "must be between 1 and 2592000 seconds" })
+    )
+  ).annotate({ description: "Seconds after which a manual transfer that was not captured ends; 7 days unless given" }),
+  reference: Schema.optionalKey(Reference),
+  description: Schema.optionalKey(Description),
+  metadata: Schema.optionalKey(Metadata)
+}).check(
+  Schema.makeFilter((transfer) =>
+    transfer.source !== transfer.destination || {
+      path: ["destination"],
+      issue: "must be another account than the source"
+    }, { [problemAnnotation]: "same_account" satisfies Problems.Code }),
+  Schema.makeFilter((transfer) =>
+    transfer.expires_in === undefined || transfer.capture === "manual" || {
+      path: ["expires_in"],
+      issue: "goes with capture manual only"
+    }
+  )
+).annotate({ identifier: "RequestTransfer" })
+
+const path = { id: Schema.String }
+
+export const TransfersGroup = HttpApiGroup.make("transfers").add(
+  HttpApiEndpoint.post("request", "/", {
+    headers: { "idempotency-key": IdempotencyKey, prefer: Schema.optionalKey(Prefer) },
+    payload: RequestTransfer,
+    success: [
+      Transfer.pipe(HttpApiSchema.status(202)).annotate({
+        description: "Recorded: it is on disk and will end. `Location` is where it can be followed."
+      }),
+      Transfer.pipe(HttpApiSchema.status(200)).annotate({
+        description: "Ended within the time that `Prefer: wait=N` allowed. `status` says how."
+      })
+    ],
+    error: Problems.schemasOf(...Problems.recorded, "amount_not_positive", "same_account")
+  }).annotateMerge(OpenApi.annotations({
+    summary: "Request a transfer",
+    description: "Records the wish to move an amount from one account to another. The HTTP status speaks of the " +
+      "request; the transfer's `status` speaks of the money: a transfer without funds is accepted with 202 and then " +
+      "rejected. The same Idempotency-Key with the same body gets the first answer again, with " +
+      "`Idempotent-Replayed: true`; a key belongs to the client and the source account."
+  })),
+  HttpApiEndpoint.get("get", "/:id", {
+    params: path,
+    headers: { prefer: Schema.optionalKey(Prefer) },
+    success: Transfer,
+    error: Problems.schemasOf(...Problems.sharded, "transfer_not_found")
+  }).annotateMerge(OpenApi.annotations({
+    summary: "Get a transfer",
+    description: "With `Prefer: wait=N` the answer is held until the transfer has ended, or the time is up."
+  })),
+  HttpApiEndpoint.get("timeline", "/:id/timeline", {
+    params: path,
+    success: Timeline,
+    error: Problems.schemasOf(...Problems.sharded, "transfer_not_found")
+  }).annotateMerge(OpenApi.annotations({
+    summary: "Get the timeline of a transfer",
+    description: "The events of the transfer from both of its shards, in the order of time."
+  }))
+).middleware(Validation).middleware(Authorization).prefix("/v1/transfers").annotateMerge(
+  OpenApi.annotations({ title: "Transfers", description: "The wish to move an amount, and what became of it." })
+)
