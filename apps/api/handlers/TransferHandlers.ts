@@ -1,0 +1,128 @@
+/**
+ * Transfers: requested through the intake, followed through the queries.
+ */
+import { Clock, Effect, Metric, type Option, Schema } from "effect"
+import { HttpApiBuilder } from "effect/http-api"
+import { Queries } from "#domain/ledger/Queries.ts"
+import { partitionOf } from "#domain/sharding/Partition.ts"
+import type { ShardMap } from "#domain/sharding/ShardMap.ts"
+import { Intake, type TransferRecord } from "#domain/transfer/Intake.ts"
+import { ended } from "#domain/transfer/Transfer.ts"
+import * as TransferId from "#domain/transfer/TransferId.ts"
+import { random } from "#infra/Entropy.ts"
+import { CurrentClient } from "../contract/Authorization.ts"
+import { CounterpoiseApi } from "../contract/CounterpoiseApi.ts"
+import { defaultExpirySeconds, RequestTransfer, Timeline, Transfer } from "../contract/Transfers.ts"
+import * as Answer from "../http/Answer.ts"
+import * as Body from "../http/Body.ts"
+import { CurrentRequest } from "../http/CurrentRequest.ts"
+import * as Metrics from "../http/Metrics.ts"
+import * as Prefer from "../http/Prefer.ts"
+import { answered, ofPort, Refusal } from "../http/Refusal.ts"
+import * as Views from "./Views.ts"
+
+/** How soon a client should look again, in seconds. */
+const lookAgain = { "retry-after": "1" }
+
+const isTransferId = Schema.is(TransferId.TransferId)
+
+const transferNotFound = new Refusal({ code: "transfer_not_found" })
+
+const applied = (seconds: number) => seconds === 0 ? {} : { "preference-applied": `wait=${seconds}` }
+
+export const layer = (map: ShardMap) =>
+  HttpApiBuilder.group(
+    CounterpoiseApi,
+    "transfers",
+    Effect.fn(function*(handlers) {
+      const intake = yield* Intake
+      const queries = yield* Queries
+      const readBody = Body.reader("POST /v1/transfers", RequestTransfer)
+
+      /** An id that names a partition of this platform; any other names no transfer. */
+      const known = (id: string): Effect.Effect<TransferId.TransferId, Refusal> =>
+        isTransferId(id) && TransferId.partitionOf(id) < map.partitions
+          ? Effect.succeed(id)
+          : Effect.fail(transferNotFound)
+
+      const found = (record: Option.Option<TransferRecord>): Effect.Effect<TransferRecord, Refusal> =>
+        Effect.mapError(Effect.fromOption(record), () => transferNotFound)
+
+      /** The transfer after at most `seconds`: as it ended, or as it is. */
+      const follow = (id: TransferId.TransferId, seconds: number): Effect.Effect<TransferRecord, Refusal> =>
+        Effect.mapError(seconds === 0 ? queries.transfer(id) : queries.awaitEnd(id, seconds * 1000), ofPort).pipe(
+          Effect.flatMap(found)
+        )
+
+      return handlers
+        .handleRaw(
+          "request",
+          Effect.fnUntraced(function*({ headers, request }) {
+            const { name: client } = yield* CurrentClient
+            const { fingerprint, value } = yield* readBody(request)
+            const { requestId, traceparent } = yield* CurrentRequest
+            const millis = yield* Clock.currentTimeMillis
+            const capture = value.capture ?? "automatic"
+            // Once begun it is ended, though the client may have gone away.
+            const { record, replayed } = yield* Effect.uninterruptible(intake.request({
+              request: { client, idempotencyKey: headers["idempotency-key"], fingerprint, requestId, traceparent },
+              terms: {
+                transfer: TransferId.make(millis, partitionOf(value.source, map.partitions), random),
+                source: value.source,
+                destination: value.destination,
+                amount: value.amount,
+                currency: value.currency
+              },
+              capture,
+              expiresInSeconds: capture === "manual" ? value.expires_in ?? defaultExpirySeconds : null,
+              reference: value.reference ?? null,
+              description: value.description ?? null,
+              metadata: value.metadata ?? {}
+            })).pipe(
+              Effect.tapErrorTag("IdempotencyKeyReused", () => Metric.update(Metrics.idempotency.mismatch, 1)),
+              Effect.mapError(ofPort)
+            )
+            yield* Metric.update(replayed ? Metrics.idempotency.replay : Metrics.idempotency.first, 1)
+            const recorded = {
+              location: `/v1/transfers/${record.terms.transfer}`,
+              ...(replayed ? { "idempotent-replayed": "true" } : {})
+            }
+            const seconds = Prefer.waitSeconds(headers.prefer)
+            if (seconds > 0) {
+              // It is recorded: that nothing more can be learnt of it now is no reason to refuse it.
+              const last = yield* Effect.orElseSucceed(follow(record.terms.transfer, seconds), () => record)
+              if (ended.has(last.status)) {
+                return Answer.json(Transfer, Views.transfer(last), { headers: { ...recorded, ...applied(seconds) } })
+              }
+            }
+            return Answer.json(Transfer, Views.asRequested(record), {
+              status: 202,
+              headers: { ...recorded, ...lookAgain }
+            })
+          }, answered)
+        )
+        .handle(
+          "get",
+          Effect.fnUntraced(function*({ headers, params }) {
+            const seconds = Prefer.waitSeconds(headers.prefer)
+            const record = yield* follow(yield* known(params.id), seconds)
+            return Answer.json(Transfer, Views.transfer(record), {
+              headers: ended.has(record.status) ? applied(seconds) : lookAgain
+            })
+          }, answered)
+        )
+        .handle(
+          "timeline",
+          Effect.fnUntraced(function*({ params }) {
+            const steps = yield* Effect.mapError(queries.timeline(yield* known(params.id)), ofPort)
+            if (steps.length === 0) return yield* transferNotFound
+            return Answer.json(Timeline, {
+              object: "list",
+              data: steps.map(Views.timelineStep),
+              has_more: false,
+              next_cursor: null
+            })
+          }, answered)
+        )
+    })
+  )

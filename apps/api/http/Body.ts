@@ -1,0 +1,69 @@
+/**
+ * Bodies: read within limits, parsed strictly, decoded by the contract. What does not hold is refused with its own code.
+ */
+import { Effect, Schema } from "effect"
+import type { HttpServerRequest } from "effect/http"
+import { isUtf8 } from "node:buffer"
+import { hash } from "node:crypto"
+import { refusalOf } from "./Issues.ts"
+import { Refusal } from "./Refusal.ts"
+import { canonical, parse } from "./StrictJson.ts"
+
+/** The largest body that is read. */
+export const maximumBytes = 64 * 1024
+
+/** A body, understood. */
+export interface Read<A> {
+  readonly value: A
+  /** SHA-256 over the operation and the canonical form of the body, in hexadecimal. */
+  readonly fingerprint: string
+}
+
+const jsonMediaType = /^application\/json\s*(?:;\s*charset\s*=\s*(?:utf-8|"utf-8")\s*)?;?$/i
+
+const unsupported = (detail: string) => new Refusal({ code: "unsupported_media_type", detail })
+
+const tooLarge = new Refusal({
+  code: "payload_too_large",
+  detail: `the body is larger than ${maximumBytes} bytes`,
+  // What was sent and not read would be taken for the next request.
+  headers: { connection: "close" }
+})
+
+/**
+ * A reader of the bodies of one operation.
+ *
+ * @param operation method and route, such as `POST /v1/transfers`: part of the fingerprint
+ */
+export const reader = <A, I>(operation: string, schema: Schema.Codec<A, I>) => {
+  const decode = Schema.decodeUnknownEffect(schema, { errors: "all", onExcessProperty: "error" })
+  return Effect.fnUntraced(function*(
+    request: HttpServerRequest.HttpServerRequest
+  ): Effect.fn.Return<Read<A>, Refusal> {
+    const { headers } = request
+    const mediaType = headers["content-type"]
+    if (mediaType === undefined || !jsonMediaType.test(mediaType)) {
+      return yield* unsupported("the body must be application/json in UTF-8")
+    }
+    const encoding = headers["content-encoding"]
+    if (encoding !== undefined && encoding.toLowerCase() !== "identity") {
+      return yield* unsupported("the body must not have a content encoding")
+    }
+    if (Number(headers["content-length"] ?? 0) > maximumBytes) return yield* tooLarge
+    const bytes = Buffer.from(
+      yield* Effect.catch(
+        request.arrayBuffer,
+        (error) =>
+          error.reason._tag === "RequestParseError" && error.reason.reason === "BodyTooLarge"
+            ? tooLarge
+            : new Refusal({ code: "malformed_http", detail: "the body broke off", headers: { connection: "close" } })
+      )
+    )
+    if (!isUtf8(bytes)) return yield* new Refusal({ code: "malformed_json", detail: "the body is not valid UTF-8" })
+    const parsed = yield* Effect.fromResult(parse(bytes.toString("utf8"))).pipe(
+      Effect.mapError((fault) => new Refusal(fault))
+    )
+    const value = yield* Effect.mapError(decode(parsed), (error) => refusalOf(error.issue, ""))
+    return { value, fingerprint: hash("sha256", `${operation}\n${canonical(parsed)}`, "hex") }
+  })
+}

@@ -1,0 +1,108 @@
+/**
+ * The edge: what every request passes on its way in, and every answer on its way out.
+ *
+ * It names the request, answers what no route does (404, 405, OPTIONS), turns everything that fails into a problem, puts
+ * the headers on, and times it. So no answer leaves that is not either a success of the contract or a problem.
+ */
+import { Cause, Clock, Context, Effect, Metric, References } from "effect"
+import { HttpRouter, HttpServerError, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { CurrentRequest, printable, type RequestFacts, requestIdOf, traceparentOf } from "./CurrentRequest.ts"
+import * as Metrics from "./Metrics.ts"
+import * as Refusal from "./Refusal.ts"
+import type { Route, RouteTable } from "./RouteTable.ts"
+
+/** Headers of every answer. Money is never cached, and no answer is ever a page that runs something. */
+const headers = {
+  "cache-control": "no-store",
+  "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+  "referrer-policy": "no-referrer",
+  "x-content-type-options": "nosniff"
+}
+
+const pathOf = (url: string): string => {
+  const query = url.search(/[?#]/)
+  return query === -1 ? url : url.slice(0, query)
+}
+
+const methodNotAllowed = (route: Route) =>
+  new Refusal.Refusal({ code: "method_not_allowed", headers: { allow: route.allow } })
+
+const routeNotFound = new Refusal.Refusal({ code: "route_not_found" })
+
+const ending = new Refusal.Refusal({ code: "not_ready", detail: "the process is shutting down" })
+
+/** Nobody waits for this answer any more; it is only counted. */
+const abandoned = HttpServerResponse.empty({ status: 499 })
+
+const isAbandoned = (cause: Cause.Cause<unknown>): boolean =>
+  cause.reasons.some((reason) => reason._tag === "Interrupt" && reason.annotations.has(HttpServerError.ClientAbort.key))
+
+const refusalOf = (cause: Cause.Cause<unknown>): Refusal.Refusal => {
+  if (Cause.hasInterruptsOnly(cause)) return ending
+  const error = Cause.squash(cause)
+  return HttpServerError.isHttpServerError(error) && error.reason._tag === "RouteNotFound"
+    ? routeNotFound
+    : new Refusal.Refusal({ code: "internal_error" })
+}
+
+/** Lives outside of all routes; `routes` are those that exist. */
+export const layer = (routes: RouteTable) =>
+  HttpRouter.middleware(
+    Effect.succeed((app) =>
+      Effect.gen(function*() {
+        const request = yield* HttpServerRequest.HttpServerRequest
+        const clock = yield* Clock.Clock
+        const startedAt = clock.currentTimeNanosUnsafe()
+        const path = pathOf(request.url)
+        const facts: RequestFacts = {
+          requestId: requestIdOf(request.headers["x-request-id"], clock.currentTimeMillisUnsafe()),
+          instance: printable(path),
+          traceparent: traceparentOf(request.headers["traceparent"])
+        }
+        const route = routes.find(path)
+        yield* Metric.modify(Metrics.active, 1)
+        const answer = yield* answerOf(app, request, route, facts)
+        yield* Metric.modify(Metrics.active, -1)
+        const nanos = Number(clock.currentTimeNanosUnsafe() - startedAt)
+        const template = route?.template ?? "unmatched"
+        const method = route?.methods.has(request.method) === true ? request.method : "other"
+        yield* Metric.update(Metrics.durations(method, template, answer.status), nanos / 1e9)
+        yield* Effect.logDebug("answered", {
+          request_id: facts.requestId,
+          method,
+          route: template,
+          status: answer.status,
+          millis: nanos / 1e6
+        })
+        return HttpServerResponse.setHeaders(answer, { ...headers, ...answer.headers, "x-request-id": facts.requestId })
+      })
+    ),
+    { global: true }
+  )
+
+const answerOf = <E, R>(
+  app: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>,
+  request: HttpServerRequest.HttpServerRequest,
+  route: Route | undefined,
+  facts: RequestFacts
+): Effect.Effect<HttpServerResponse.HttpServerResponse, E, R> => {
+  if (route === undefined) return Effect.succeed(Refusal.response(routeNotFound, facts))
+  if (request.method === "OPTIONS") {
+    return Effect.succeed(HttpServerResponse.empty({ status: 204, headers: { allow: route.allow } }))
+  }
+  if (!route.methods.has(request.method)) return Effect.succeed(Refusal.response(methodNotAllowed(route), facts))
+  return app.pipe(
+    Effect.catchCause((cause) => {
+      if (isAbandoned(cause)) return Effect.succeed(abandoned)
+      const refusal = refusalOf(cause)
+      return (refusal.code === "internal_error" ? Effect.logError("a request failed", cause) : Effect.void).pipe(
+        Effect.as(Refusal.response(refusal, facts))
+      )
+    }),
+    Effect.provideContext(
+      Context.make(CurrentRequest, facts).pipe(
+        Context.add(References.CurrentLogAnnotations, { request_id: facts.requestId })
+      )
+    )
+  )
+}

@@ -1,0 +1,72 @@
+/**
+ * The middlewares of the contract: who asks, and whether what is asked can be read.
+ */
+import { Effect, Layer, Redacted } from "effect"
+import { HttpServerRequest } from "effect/http"
+import { HttpApiError } from "effect/http-api"
+import { hash } from "node:crypto"
+import { Authorization, CurrentClient, Validation } from "../contract/Authorization.ts"
+import { CurrentRequest, printable } from "./CurrentRequest.ts"
+import { refusalOf } from "./Issues.ts"
+import { Refusal, response } from "./Refusal.ts"
+
+const digest = (key: string): string => hash("sha256", key, "hex")
+
+const unauthenticated = new Refusal({
+  code: "unauthenticated",
+  headers: { "www-authenticate": "Bearer realm=\"counterpoise\"" }
+})
+
+/**
+ * Keys are looked up by their SHA-256: how long that takes says nothing of how much of a key was right.
+ *
+ * @param apiKeys the client's name by its key
+ */
+export const authorization = (apiKeys: ReadonlyMap<string, string>): Layer.Layer<Authorization> => {
+  const clients = new Map([...apiKeys].map(([key, name]) => [digest(key), { name }]))
+  return Layer.succeed(
+    Authorization,
+    Authorization.of({
+      bearer: (handled, { credential }) => {
+        const client = clients.get(digest(Redacted.value(credential)))
+        return client === undefined
+          ? Effect.map(CurrentRequest, (request) => response(unauthenticated, request))
+          : Effect.provideService(handled, CurrentClient, client)
+      }
+    })
+  )
+}
+
+const sources = { Params: "path:", Headers: "header:", Query: "query:", Payload: "" } as const
+
+/** Where an operation knows no query parameters, any is one too many. */
+const withoutQuery = Effect.gen(function*() {
+  const [name] = Object.keys(yield* HttpServerRequest.ParsedSearchParams)
+  if (name === undefined) return
+  const pointer = `query:${printable(name)}`
+  return yield* new Refusal({
+    code: "unknown_parameter",
+    detail: `${pointer} is not a parameter of this operation`,
+    errors: [{ pointer, code: "unknown_parameter", message: "is not a parameter of this operation" }]
+  })
+})
+
+const refused = (refusal: Refusal) => Effect.map(CurrentRequest, (request) => response(refusal, request))
+
+/** Refuses what does not decode, and query parameters where none are known. */
+export const validation: Layer.Layer<Validation> = Layer.succeed(
+  Validation,
+  Validation.of((handled, { endpoint }) => {
+    const decoded = Effect.catch(handled, (error) => {
+      if (!HttpApiError.HttpApiSchemaError.is(error)) return Effect.fail(error)
+      const { cause, kind } = error
+      // An answer of ours that does not encode is a mistake of ours.
+      return kind === "Body" || kind === "ResponseHeaders"
+        ? Effect.die(error)
+        : refused(refusalOf(cause.issue, sources[kind]))
+    })
+    return endpoint.query === undefined
+      ? Effect.matchEffect(withoutQuery, { onFailure: refused, onSuccess: () => decoded })
+      : decoded
+  })
+)
