@@ -6,8 +6,13 @@ import * as Processes from "#infra/Processes.ts"
 import { ledgerWorker } from "./LedgerWorker.ts"
 
 /** Everything the process stands on but the event log. */
-const layer = Layer.provideMerge(Layer.mergeAll(PgShards.layer, Processes.leases), Processes.shardDatabases("ledger"))
+export const layer = Layer.provideMerge(
+  Layer.mergeAll(PgShards.layer, Processes.leases),
+  Processes.shardDatabases("ledger")
+)
 
-export const run = ShardDatabases.use(({ shards }) =>
+export const work = ShardDatabases.use(({ shards }) =>
   Effect.forEach(shards, ledgerWorker, { concurrency: "unbounded", discard: true })
-).pipe(Effect.provide(layer))
+)
+
+export const run = Effect.provide(work, layer)

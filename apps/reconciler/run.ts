@@ -7,16 +7,18 @@ import * as Processes from "#infra/Processes.ts"
 import * as Settings from "#infra/Settings.ts"
 import { reconciler } from "./Reconciler.ts"
 
-const layer = Layer.provideMerge(
+export const layer = Layer.provideMerge(
   Layer.mergeAll(PgShardLog.layer, PgSilentTransfers.layer, Processes.leases),
   Processes.shardDatabases("reconciler")
 )
 
-export const run = Effect.gen(function*() {
+export const work = Effect.gen(function*() {
   const { every, held, requested } = yield* Settings.read(Settings.patience)
   const { shards } = yield* ShardDatabases
   return yield* Effect.forEach(shards, (shard) => reconciler(shard, { patience: { requested, held }, every }), {
     concurrency: "unbounded",
     discard: true
   })
-}).pipe(Effect.provide(layer))
+})
+
+export const run = Effect.provide(work, layer)

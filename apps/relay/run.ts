@@ -6,8 +6,13 @@ import * as Processes from "#infra/Processes.ts"
 import { relay } from "./Relay.ts"
 
 /** Everything the process stands on but the event log. */
-const layer = Layer.provideMerge(Layer.mergeAll(PgShardLog.layer, Processes.leases), Processes.shardDatabases("relay"))
+export const layer = Layer.provideMerge(
+  Layer.mergeAll(PgShardLog.layer, Processes.leases),
+  Processes.shardDatabases("relay")
+)
 
-export const run = ShardDatabases.use(({ shards }) =>
+export const work = ShardDatabases.use(({ shards }) =>
   Effect.forEach(shards, relay, { concurrency: "unbounded", discard: true })
-).pipe(Effect.provide(layer))
+)
+
+export const run = Effect.provide(work, layer)

@@ -31,7 +31,7 @@ export const eventLog = Layer.unwrap(Effect.gen(function*() {
   const settings = yield* Settings.read({ ...Settings.eventLog, partitions: Settings.shards.partitions })
   if (settings.kind === "kafka") {
     if (Option.isNone(settings.brokers)) {
-      return yield* new Settings.InvalidSettings({
+      return yield* Settings.InvalidSettings.make({
         mistakes: ["KAFKA_BROKERS: EVENT_LOG=kafka needs the brokers' addresses, such as 127.0.0.1:9092"]
       })
     }
@@ -45,7 +45,7 @@ export const eventLog = Layer.unwrap(Effect.gen(function*() {
     })
   }
   if (Option.isNone(settings.url)) {
-    return yield* new Settings.InvalidSettings({
+    return yield* Settings.InvalidSettings.make({
       mistakes: ["EVENT_LOG_URL: EVENT_LOG=postgres needs the address of the event log's database"]
     })
   }

@@ -104,7 +104,7 @@ export const read = Effect.fnUntraced(function*<const Fields extends Readonly<Re
       })
     )
   }
-  if (mistakes.length > 0) return yield* new InvalidSettings({ mistakes })
+  if (mistakes.length > 0) return yield* InvalidSettings.make({ mistakes })
   // Filled field by field above; the compiler cannot follow that.
   return values as Values<Fields>
 })

@@ -70,7 +70,7 @@ export const mayCredit = (
 
 const insufficient = (account: Account, needed: bigint) => {
   const floor = account.floor ?? 0n
-  return new InsufficientFunds({
+  return InsufficientFunds.make({
     account: account.id,
     available: format(available(account) - floor, account.currency),
     needed: format(needed, account.currency)
@@ -78,7 +78,7 @@ const insufficient = (account: Account, needed: bigint) => {
 }
 
 const exceeded = (account: Account) =>
-  new CeilingExceeded({ account: account.id, ceiling: format(account.ceiling ?? 0n, account.currency) })
+  CeilingExceeded.make({ account: account.id, ceiling: format(account.ceiling ?? 0n, account.currency) })
 
 /** The balance after one DEBIT entry. */
 export const debit = (balance: Balance, amount: bigint): Balance => ({

@@ -30,10 +30,11 @@ export interface TimelineStep {
   readonly occurredAtMillis: number
 }
 
-/** What all entries of one currency on one shard add up to, and what its clearing accounts stand at. */
+/** The balances of all accounts of one currency on one shard: those that stand in debit, those in credit, and clearing. */
 export interface TrialBalance {
   readonly shard: number
   readonly currency: Currency
+  /** Σ of the balances that stand in debit, and of those in credit. They are equal, or the shard is wrong. */
   readonly debits: bigint
   readonly credits: bigint
   /** Credits − debits of the clearing accounts towards other shards, and from them. */

@@ -55,7 +55,7 @@ export const whileHolding = Effect.fnUntraced(
         Effect.retry({ while: (error) => error._tag === "ShardUnavailable", schedule: Schedule.spaced("100 millis") }),
         Effect.timeoutOrElse({
           duration: Duration.divideUnsafe(leases.timeToLive, 2),
-          orElse: () => Effect.fail(new LeaseLost({ shard, role }))
+          orElse: () => Effect.fail(LeaseLost.make({ shard, role }))
         }),
         Effect.delay(every),
         Effect.forever

@@ -160,11 +160,11 @@ const bySource = (
   const transfer = view.transfer(event.transfer)
   if (transfer === undefined) return Result.fail(violation(event, "its source's shard does not know it"))
   const changes = step(transfer)
-  return changes instanceof ProtocolViolation ? Result.fail(changes) : Result.succeed(changes)
+  return "_tag" in changes ? Result.fail(changes) : Result.succeed(changes)
 }
 
 const violation = (event: TransferEvent, found: string) =>
-  new ProtocolViolation({ event: event.type, transfer: event.transfer, found })
+  ProtocolViolation.make({ event: event.type, transfer: event.transfer, found })
 
 // @source ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -281,10 +281,10 @@ const sayAgain = (verdict: Verdict): Change => ({
 
 const usable = (view: ShardView, id: string, terms: Terms): Result.Result<Account, Refusal> => {
   const account = view.account(id)
-  if (account === undefined) return Result.fail(new AccountNotFound({ account: id }))
-  if (account.status !== "open") return Result.fail(new AccountNotOpen({ account: id, status: account.status }))
+  if (account === undefined) return Result.fail(AccountNotFound.make({ account: id }))
+  if (account.status !== "open") return Result.fail(AccountNotOpen.make({ account: id, status: account.status }))
   if (account.currency !== terms.currency) {
-    return Result.fail(new CurrencyMismatch({ account: id, holds: account.currency, asked: terms.currency }))
+    return Result.fail(CurrencyMismatch.make({ account: id, holds: account.currency, asked: terms.currency }))
   }
   return Result.succeed(account)
 }

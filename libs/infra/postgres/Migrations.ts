@@ -108,7 +108,7 @@ export const verifySchema = Effect.fn("Migrations.verifySchema")(function*(sql: 
     Effect.map((rows) => rows[0]?.id ?? 0),
     Effect.catchReason("SqlError", "SqlSyntaxError", () => Effect.succeed(0))
   )
-  if (found !== known) return yield* new SchemaMismatch({ kind, found, known })
+  if (found !== known) return yield* SchemaMismatch.make({ kind, found, known })
 }, Effect.provide(NodeServices.layer))
 
 /** Fails unless the database is the shard it is taken for. */
@@ -117,7 +117,7 @@ export const verifyIdentity = Effect.fnUntraced(function*(sql: PgClient.PgClient
     SELECT shard::int4, partitions::int4 FROM shard_identity`
   const found = rows[0] ?? { shard: -1, partitions: 0 }
   if (found.shard !== shard || found.partitions !== partitions) {
-    return yield* new WrongShard({
+    return yield* WrongShard.make({
       shard,
       partitions,
       foundShard: found.shard,

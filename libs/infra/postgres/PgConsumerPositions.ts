@@ -41,7 +41,7 @@ export const make = (sql: PgClient.PgClient, shard: number) => {
       WHERE place.partition = move.partition AND place.log = ${log} AND place.next_offset = move.was
         AND EXISTS (SELECT FROM lease WHERE role = 'ledger' AND epoch = ${epoch})
       RETURNING place.partition`
-    if (moved.length !== moves.length) return yield* new StaleOwner({ shard })
+    if (moved.length !== moves.length) return yield* StaleOwner.make({ shard })
   })
 
   return ConsumerPositions.of({

@@ -77,7 +77,7 @@ const deliveredOf = (row: EventRow): Delivered => ({
 
 /** What passes is reported as such; anything else is a mistake in this file, and a defect. */
 const unavailable = (operation: string) => (error: SqlError.SqlError) =>
-  isTransient(error) ? Effect.fail(new EventLogUnavailable({ operation, cause: error })) : Effect.die(error)
+  isTransient(error) ? Effect.fail(EventLogUnavailable.make({ operation, cause: error })) : Effect.die(error)
 
 /**
  * Of a statement that is a transaction by itself, an error from the server means that it was rolled back. Only where the
@@ -86,7 +86,7 @@ const unavailable = (operation: string) => (error: SqlError.SqlError) =>
 const appendFailed = (error: SqlError.SqlError): Effect.Effect<never, AppendAmbiguous | EventLogUnavailable> => {
   const state = sqlState(error)
   return state === undefined || state.startsWith("08") || state.startsWith("57P")
-    ? Effect.fail(new AppendAmbiguous({ cause: error }))
+    ? Effect.fail(AppendAmbiguous.make({ cause: error }))
     : unavailable("append")(error)
 }
 
@@ -133,7 +133,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
   /** Refuses the database behind the address if it is another log than the one this process was started with. */
   const verify = (found: string, operation: string) =>
     found === identity ? Effect.void : Effect.fail(
-      new EventLogUnavailable({
+      EventLogUnavailable.make({
         operation,
         cause: new Error(`the event log at this address is ${found} now, and was ${identity}: restart to read it anew`)
       })
@@ -327,11 +327,11 @@ const make = Effect.fnUntraced(function*(options: Options) {
         ),
         Effect.onInterrupt(() =>
           Effect.sync(() => {
-            broken = new AppendAmbiguous({ cause: new Error("an append was interrupted") })
+            broken = AppendAmbiguous.make({ cause: new Error("an append was interrupted") })
           })
         )
       )
-      if (rows[0]?.is_ours !== true) return yield* new WriterFenced({ source })
+      if (rows[0]?.is_ours !== true) return yield* WriterFenced.make({ source })
       learn(rows.filter((row) => row.partition !== null))
     }, oneAtATime.withPermits(1))
 
@@ -343,9 +343,9 @@ const make = Effect.fnUntraced(function*(options: Options) {
     const next = new Map(from)
     for (const [partition, { begin, end }] of yield* bounds([...from.keys()])) {
       const asked = from.get(partition) ?? 0n
-      if (asked < begin || asked > end) return yield* new OffsetOutOfRange({ partition, asked, begin, end })
+      if (asked < begin || asked > end) return yield* OffsetOutOfRange.make({ partition, asked, begin, end })
     }
-    const closed = new EventLogUnavailable({ operation: "read", cause: new Error("the reader is closed") })
+    const closed = EventLogUnavailable.make({ operation: "read", cause: new Error("the reader is closed") })
     let isOpen = true
     yield* Effect.addFinalizer(() =>
       Effect.sync(() => {
@@ -353,17 +353,13 @@ const make = Effect.fnUntraced(function*(options: Options) {
         giveUpWaiting(closed, (waiter) => waiter.next === next)
       })
     )
-    // Where the next batch begins to share itself out, so that every partition comes first at times.
-    let turn = 0
-
     const stretches = () => {
       const found: Array<Stretch> = []
       for (const [partition, from] of next) {
         const head = headOf(partition)
         if (head > from) found.push({ partition, from, count: Number(head - from) })
       }
-      turn = found.length === 0 ? 0 : (turn + 1) % found.length
-      return [...found.slice(turn), ...found.slice(0, turn)]
+      return found
     }
 
     const read = (shares: ReadonlyArray<Stretch>) =>
@@ -395,8 +391,12 @@ const make = Effect.fnUntraced(function*(options: Options) {
             const end = from + BigInt(count)
             if ((reached.get(partition) ?? from) !== end) return Effect.fail(skipped(partition, end - 1n, undefined))
           }
-          // Here the batch is taken: an interruption before this loses nothing.
-          for (const [partition, beyond] of reached) next.set(partition, beyond)
+          // Here the batch is taken: an interruption before this loses nothing. Who was served goes to the end of the
+          // line, so that every partition comes first at times.
+          for (const [partition, beyond] of reached) {
+            next.delete(partition)
+            next.set(partition, beyond)
+          }
           return Effect.succeed(rows.map(deliveredOf))
         })
       )
@@ -422,7 +422,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
 
 /** Offsets are dense, so a record that is not there was removed: opening a reader anew will say what the log still holds. */
 const skipped = (partition: number, expected: bigint | undefined, found: bigint | undefined) =>
-  new EventLogUnavailable({
+  EventLogUnavailable.make({
     operation: "read",
     cause: new Error(`partition ${partition} has ${found ?? "nothing"} where offset ${expected} should be`)
   })

@@ -59,7 +59,7 @@ export const layer = (options: IntakeOptions = {}) =>
           capacity,
           write: (intents: ReadonlyArray<TransferIntent>) =>
             databases.on(shard, (sql) => recordTransfers(sql, intents, map.partitions))
-        }, Effect.fail(new Overloaded({ shard }))))
+        }, Effect.fail(Overloaded.make({ shard }))))
 
       const at = <A>(perShard: ReadonlyArray<A>, shard: ShardId): A => {
         const found = perShard[shard]
@@ -124,7 +124,7 @@ const formerKeys = Effect.fnUntraced(function*<A extends { readonly request: Req
 const sameFingerprint = (row: KeyRow, request: Request) =>
   Buffer.from(row.fingerprint).toString("hex") === request.fingerprint
 
-const reused = (row: KeyRow) => Exit.fail(new IdempotencyKeyReused({ key: row.key, resource: row.resource_id }))
+const reused = (row: KeyRow) => Exit.fail(IdempotencyKeyReused.make({ key: row.key, resource: row.resource_id }))
 
 // transfers ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -274,7 +274,7 @@ const openAccount = Effect.fnUntraced(function*(
     )
     SELECT ${sql.literal(millis("created_at"))} AS created_at_millis FROM opened`.pipe(
     // The statement is undone as a whole: the key of a request that asked for a taken id is not spent.
-    Effect.catchReason("SqlError", "UniqueViolation", () => Effect.fail(new AccountExists({ account: account.id })))
+    Effect.catchReason("SqlError", "UniqueViolation", () => Effect.fail(AccountExists.make({ account: account.id })))
   )
   const created = rows[0]
   if (created !== undefined) {

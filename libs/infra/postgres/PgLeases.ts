@@ -36,7 +36,7 @@ export const layer = ({ holder, timeToLive }: LeaseOptions) =>
               UPDATE lease SET expires_at = clock_timestamp() + make_interval(secs => ${seconds})
               WHERE role = ${role} AND epoch = ${epoch} AND holder = ${holder}
               RETURNING 1`.pipe(
-              Effect.flatMap((rows) => rows.length === 1 ? Effect.void : Effect.fail(new LeaseLost({ shard, role })))
+              Effect.flatMap((rows) => rows.length === 1 ? Effect.void : Effect.fail(LeaseLost.make({ shard, role })))
             )),
 
         release: ({ shard, role, epoch }) =>

@@ -91,7 +91,7 @@ export const make = (sql: PgClient.PgClient, map: ShardMap, shard: ShardId) => {
       ) AS now (account_id, version, posted, held, sequence)
       WHERE balance.account_id = now.account_id AND balance.version = now.version
       RETURNING 1`
-    if (moved.length !== balances.length) return yield* new LostRace({ on: "a balance" })
+    if (moved.length !== balances.length) return yield* LostRace.make({ on: "a balance" })
   })
 
   const moveTransfers = Effect.fnUntraced(function*({ transfers }: Changes) {
@@ -110,7 +110,7 @@ export const make = (sql: PgClient.PgClient, map: ShardMap, shard: ShardId) => {
       ) AS now (transfer_id, was, status, moving, reason_code, reason_detail)
       WHERE transfer.transfer_id = now.transfer_id AND transfer.status = now.was
       RETURNING 1`
-    if (moved.length !== transfers.length) return yield* new LostRace({ on: "a transfer" })
+    if (moved.length !== transfers.length) return yield* LostRace.make({ on: "a transfer" })
   })
 
   const rule = Effect.fnUntraced(function*({ verdicts }: Changes) {
@@ -132,7 +132,7 @@ export const make = (sql: PgClient.PgClient, map: ShardMap, shard: ShardId) => {
       ) AS t (transfer_id, ruling, reason_code, reason_detail, source, destination, amount, currency, from_shard)
       ON CONFLICT DO NOTHING
       RETURNING 1`
-    if (ruled.length !== verdicts.length) return yield* new LostRace({ on: "a verdict" })
+    if (ruled.length !== verdicts.length) return yield* LostRace.make({ on: "a verdict" })
   })
 
   const post = Effect.fnUntraced(function*({ journals }: Changes) {

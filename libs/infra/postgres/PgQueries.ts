@@ -153,24 +153,15 @@ export const layer = Layer.effect(
       trialBalance: Effect.forEach(shards, (shard) =>
         databases.on(shard, (sql) =>
           sql`
-            SELECT currency, sum(debits) AS debits, sum(credits) AS credits,
-              sum(to_others) AS clearing_to, sum(from_others) AS clearing_from
-            FROM (
-              SELECT currency, sum(amount) AS debits, sum(amount) AS credits, 0 AS to_others, 0 AS from_others
-              FROM journal GROUP BY currency
-              UNION ALL
-              SELECT currency, 0, 0,
-                sum(posted) FILTER (WHERE account_id LIKE 'clearing:%:to:%'),
-                sum(posted) FILTER (WHERE account_id LIKE 'clearing:%:from:%')
-              FROM balance JOIN account USING (account_id) WHERE kind = 'clearing' GROUP BY currency
-            ) AS parts
+            SELECT currency,
+              coalesce(-sum(posted) FILTER (WHERE posted < 0), 0) AS debits,
+              coalesce(sum(posted) FILTER (WHERE posted > 0), 0) AS credits,
+              coalesce(sum(posted) FILTER (WHERE account_id LIKE 'clearing:%:to:%'), 0) AS clearing_to,
+              coalesce(sum(posted) FILTER (WHERE account_id LIKE 'clearing:%:from:%'), 0) AS clearing_from
+            FROM balance JOIN account USING (account_id)
             GROUP BY currency ORDER BY currency`.pipe(
             Effect.map((rows) =>
-              trialBalanceRows(rows.map((row) => ({
-                ...row,
-                clearing_to: row.clearing_to ?? "0",
-                clearing_from: row.clearing_from ?? "0"
-              }))).map((row): TrialBalance => ({
+              trialBalanceRows(rows).map((row): TrialBalance => ({
                 shard,
                 currency: row.currency,
                 debits: row.debits,

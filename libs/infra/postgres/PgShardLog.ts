@@ -75,7 +75,7 @@ export const layer = Layer.effect(
             Effect.flatMap((rows) =>
               rows.length === 1
                 ? Effect.void
-                : Effect.fail(new LeaseLost({ shard: lease.shard, role: lease.role }))
+                : Effect.fail(LeaseLost.make({ shard: lease.shard, role: lease.role }))
             )
           )),
 

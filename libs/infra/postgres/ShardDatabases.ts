@@ -64,12 +64,12 @@ export class ShardDatabases extends Context.Service<ShardDatabases, {
 }
 
 const explain = (error: { readonly message: string; readonly cause?: unknown }): string =>
-  error instanceof SqlError.SqlError && error.reason.cause instanceof Error ? error.reason.cause.message : error.message
+  SqlError.isSqlError(error) && error.reason.cause instanceof Error ? error.reason.cause.message : error.message
 
 /** What may pass becomes ShardUnavailable; what can only be our mistake, a defect. */
 export const whatItMeans = <A, E, R>(shard: ShardId, work: Effect.Effect<A, E | SqlError.SqlError, R>) =>
   Effect.catchIf(
     work,
     (error): error is Extract<E | SqlError.SqlError, SqlError.SqlError> => SqlError.isSqlError(error),
-    (error) => isTransient(error) ? Effect.fail(new ShardUnavailable({ shard, cause: error })) : Effect.die(error)
+    (error) => isTransient(error) ? Effect.fail(ShardUnavailable.make({ shard, cause: error })) : Effect.die(error)
   )

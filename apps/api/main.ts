@@ -1,0 +1,5 @@
+/** The API as a process of its own. */
+import { main } from "#infra/Program.ts"
+import { run } from "./run.ts"
+
+main("api", run)

@@ -1,0 +1,31 @@
+/** The API process: serves the contract over the shards it reaches. It is ready without the event log. */
+import { Effect, Layer } from "effect"
+import * as PgIntake from "#infra/postgres/PgIntake.ts"
+import * as PgQueries from "#infra/postgres/PgQueries.ts"
+import { ShardDatabases } from "#infra/postgres/ShardDatabases.ts"
+import * as Processes from "#infra/Processes.ts"
+import * as Settings from "#infra/Settings.ts"
+import { serve } from "./Api.ts"
+import { Readiness } from "./Readiness.ts"
+
+/** The API can work while any shard answers: accounts of a shard that is down get their 503 one by one. */
+const readiness = Layer.unwrap(ShardDatabases.use(({ on, shards }) =>
+  Effect.succeed(Readiness.layer([{
+    name: "shards",
+    run: Effect.raceAll(shards.map((shard) => on(shard, (sql) => Effect.asVoid(sql`SELECT 1`))))
+  }]))
+))
+
+const server = Layer.unwrap(Effect.gen(function*() {
+  const { host, keys, port } = yield* Settings.read(Settings.api)
+  const { map } = yield* ShardDatabases
+  return serve({ apiKeys: keys, shardMap: map, host, port })
+}))
+
+/** Serves until it is interrupted. */
+export const run = Layer.launch(
+  server.pipe(
+    Layer.provide([PgIntake.layer(), PgQueries.layer, readiness]),
+    Layer.provide(Processes.shardDatabases("api", 8))
+  )
+)

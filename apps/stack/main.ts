@@ -1,0 +1,141 @@
+/**
+ * `npm start`: the whole platform on this machine. Real PostgreSQL from npm with two shards and the embedded event log (or
+ * Kafka, with EVENT_LOG=kafka), every role in this one process, or in processes of their own with --separate.
+ *
+ * State stays in .data/ (COUNTERPOISE_DATA names another folder); what to call and with which key is written to
+ * .data/stack.json once the API is ready.
+ */
+import { randomBytes } from "node:crypto"
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
+import path from "node:path"
+import { Clock, ConfigProvider, Effect, Layer, Schedule, Schema } from "effect"
+import * as LocalPostgres from "#infra/local/LocalPostgres.ts"
+import { freePort } from "#infra/local/ServerProcess.ts"
+import * as Processes from "#infra/Processes.ts"
+import { main } from "#infra/Program.ts"
+import { run as api } from "../api/run.ts"
+import { run as ledger } from "../ledger/run.ts"
+import { run as reconciler } from "../reconciler/run.ts"
+import { run as relay } from "../relay/run.ts"
+import { migrateAll } from "./migrate.ts"
+import { supervise } from "./Supervisor.ts"
+
+const dataDir = path.resolve(process.env["COUNTERPOISE_DATA"] ?? path.join(import.meta.dirname, "../../.data"))
+const stackFile = path.join(dataDir, "stack.json")
+const separate = process.argv.includes("--separate")
+const wantedPort = Number(process.env["API_PORT"] ?? 8080)
+const eventLog = process.env["EVENT_LOG"] ?? "postgres"
+
+/** The API did not become ready. */
+class NotReady extends Schema.TaggedError<NotReady>()("NotReady", { why: Schema.String }) {
+  override get message() {
+    return `the platform did not become ready: ${this.why}`
+  }
+}
+
+/** The development key: made once, and kept. */
+const developmentKey = () => {
+  const file = path.join(dataDir, "api-key")
+  if (!existsSync(file)) writeFileSync(file, `cp_dev_${randomBytes(18).toString("base64url")}\n`, { mode: 0o600 })
+  return readFileSync(file, "utf8").trim()
+}
+
+/** Written beside and moved into place, so that nobody reads half of it. */
+const writeStack = (stack: object) => {
+  writeFileSync(`${stackFile}.new`, `${JSON.stringify(stack, undefined, 2)}\n`, { mode: 0o600 })
+  renameSync(`${stackFile}.new`, stackFile)
+}
+
+const program = Effect.gen(function*() {
+  const begun = yield* Clock.currentTimeMillis
+  mkdirSync(dataDir, { recursive: true })
+  rmSync(stackFile, { force: true })
+
+  const postgres = yield* LocalPostgres.start({ dataDir: path.join(dataDir, "postgres"), port: 54329 })
+  const databases = ["counterpoise_shard_0", "counterpoise_shard_1"]
+  for (const name of [...databases, "counterpoise_log"]) {
+    yield* LocalPostgres.createDatabase(postgres.url("postgres"), name)
+  }
+
+  const apiKey = developmentKey()
+  const apiPort = yield* freePort(wantedPort)
+  const apiUrl = `http://127.0.0.1:${apiPort}`
+  const shardUrls = databases.map((name) => postgres.url(name))
+  const environment: Record<string, string | undefined> = {
+    ...process.env,
+    SHARD_URLS: shardUrls.join(","),
+    EVENT_LOG_URL: postgres.url("counterpoise_log"),
+    API_HOST: "127.0.0.1",
+    API_PORT: String(apiPort),
+    API_KEYS: process.env["API_KEYS"] ?? `dev:${apiKey}`
+  }
+  const settings = ConfigProvider.layer(ConfigProvider.fromEnv({ env: withoutGaps(environment) }))
+  yield* Effect.provide(migrateAll, settings)
+
+  const pids = new Map<string, number>()
+  const stack = () => ({
+    apiUrl,
+    apiKey,
+    docsUrl: `${apiUrl}/docs`,
+    shardUrls,
+    eventLog,
+    pid: process.pid,
+    processes: separate ? Object.fromEntries(pids) : { all: process.pid },
+    dataDir
+  })
+
+  const roles = separate
+    ? Effect.forEach(["api", "relay", "ledger", "reconciler"], (name) =>
+      supervise({
+        name,
+        env: environment,
+        onStart: (pid) =>
+          Effect.sync(() => {
+            pids.set(name, pid)
+            if (existsSync(stackFile)) writeStack(stack())
+          })
+      }), { concurrency: "unbounded", discard: true })
+    : Effect.all([api, relay, ledger, reconciler], { concurrency: "unbounded", discard: true }).pipe(
+      Effect.provide(Layer.provideMerge(Processes.eventLog, settings))
+    )
+
+  const announce = Effect.gen(function*() {
+    yield* ready(apiUrl)
+    writeStack(stack())
+    const seconds = ((yield* Clock.currentTimeMillis) - begun) / 1000
+    process.stdout.write([
+      "",
+      `Counterpoise is ready after ${seconds.toFixed(1)} s: 2 shards, event log on ${eventLog}, ${
+        separate ? "4 processes" : "all roles in one process"
+      }.`,
+      `  API       ${apiUrl}${apiPort === wantedPort ? "" : `   (port ${wantedPort} is taken)`}`,
+      `  Docs      ${apiUrl}/docs`,
+      `  Key       ${apiKey}`,
+      `  State     ${dataDir}   (npm run reset wipes it; ^C stops)`,
+      "  Next      npm run demo",
+      ""
+    ].join("\n"))
+    return yield* Effect.never
+  })
+
+  return yield* Effect.raceFirst(roles, announce)
+}).pipe(
+  Effect.ensuring(Effect.sync(() => rmSync(stackFile, { force: true }))),
+  Effect.scoped
+)
+
+const ready = (apiUrl: string) =>
+  Effect.tryPromise({
+    try: async (signal) => {
+      const response = await fetch(`${apiUrl}/readyz`, { signal })
+      if (!response.ok) throw new Error(`${apiUrl}/readyz answers ${response.status}`)
+    },
+    catch: (cause) => NotReady.make({ why: cause instanceof Error ? cause.message : String(cause) })
+  }).pipe(Effect.retry({ schedule: Schedule.spaced("50 millis"), times: 1_200 }))
+
+const withoutGaps = (environment: Readonly<Record<string, string | undefined>>): Record<string, string> =>
+  Object.fromEntries(Object.entries(environment).flatMap(([name, value]) => value === undefined ? [] : [[name, value]]))
+
+// What the platform says when it is ready should stand out: below warnings it is silent, unless told otherwise.
+process.env["LOG_LEVEL"] ??= "Warn"
+main("stack", program)
