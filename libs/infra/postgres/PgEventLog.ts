@@ -172,6 +172,10 @@ const make = Effect.fnUntraced(function*(options: Options) {
     }
   }
 
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => giveUpWaiting(EventLogUnavailable.make({ operation: "read", cause: new Error("it is closed") })))
+  )
+
   const look = Effect.suspend(() => {
     const partitions = new Set<number>()
     for (const waiter of waiters) for (const partition of waiter.next.keys()) partitions.add(partition)
@@ -232,6 +236,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
 
   const wait = (next: ReadonlyMap<number, bigint>) =>
     Effect.suspend(() => {
+      for (const [partition, offset] of next) if (headOf(partition) > offset) return Effect.void
       const waiter: Waiter = { next, news: Deferred.makeUnsafe() }
       waiters.add(waiter)
       someoneWaits.openUnsafe()
