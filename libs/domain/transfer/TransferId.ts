@@ -5,7 +5,7 @@
  * chance (70 bits). Time-sortable and not guessable; an id is never a permission.
  */
 import { Schema } from "effect"
-import { decodeTime, type PRNG, ulid } from "ulid"
+import { decodeTime, encodeTime, type PRNG, ulid } from "ulid"
 
 const alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 const prefix = "trf_"
@@ -23,12 +23,12 @@ export type TransferId = typeof TransferId.Type
  * @param partition the home partition of the transfer's source account
  * @param random a cryptographic source of numbers in [0, 1)
  */
-export const make = (millis: number, partition: number, random: PRNG): TransferId => {
-  const id = ulid(millis, random)
-  return TransferId.make(
-    prefix + id.slice(0, 10) + alphabet.charAt(partition >>> 5) + alphabet.charAt(partition & 31) + id.slice(12)
+export const make = (millis: number, partition: number, random: PRNG): TransferId =>
+  // Time and chance apart: ulid() reads the clock itself when it is given a time of 0, or none.
+  TransferId.make(
+    prefix + encodeTime(millis) + alphabet.charAt(partition >>> 5) + alphabet.charAt(partition & 31) +
+      ulid(1, random).slice(12)
   )
-}
 
 /** The home partition an id carries. */
 export const partitionOf = (id: TransferId): number =>
