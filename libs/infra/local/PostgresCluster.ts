@@ -1,0 +1,275 @@
+/**
+ * The data folder of a local PostgreSQL: made once, found again, and freed of a server that outlived its owner.
+ */
+import { randomBytes } from "node:crypto"
+import { promises as fs } from "node:fs"
+import { platform } from "node:os"
+import path from "node:path"
+import { Effect, Schedule } from "effect"
+import { LocalPostgresFailed } from "./LocalPostgresFailed.ts"
+import { canEnter, commonGround, type PostgresPrograms } from "./PostgresPrograms.ts"
+import { inRealTime, lastLines, run } from "./ServerProcess.ts"
+
+export interface PostgresCluster {
+  /** Where the data really is: what the caller named, or what a link there points to. */
+  readonly folder: string
+  /** What to remove to be rid of the data: the folder, and what was put around it on common ground. */
+  readonly home: string
+  readonly superuser: string
+  readonly password: string
+  readonly logFile: string
+}
+
+const superuser = "postgres"
+const passwordFile = "counterpoise.password"
+/** Beside data on common ground: a note which data folder links to it. */
+const note = "whose"
+
+/** On the server's command line, which PostgreSQL keeps in postmaster.opts: whose child this server is. */
+export const ownerSetting = "counterpoise.owner"
+
+/** The server's environment: nothing of ours, lest a PGPORT or a locale of the user's decide how it runs. */
+export const environment = { LC_ALL: "C", TZ: "UTC", PATH: process.env.PATH ?? "" }
+
+/** The cluster in this folder, made if the folder is empty or not there; if not durable, without waiting for the disk. */
+export const open = Effect.fn("PostgresCluster.open")(function*(
+  dataDir: string,
+  programs: PostgresPrograms,
+  options: { readonly durable: boolean }
+) {
+  const found = yield* look(dataDir)
+  // What the caller's own link points to is where an empty folder is filled.
+  if (found === "nothing") {
+    yield* create(yield* Effect.promise(() => fs.realpath(dataDir).catch(() => dataDir)), programs, options)
+  }
+  const folder = yield* attempt(dataDir, () => fs.realpath(dataDir))
+  if (programs.account !== undefined && !(yield* canEnter(folder, programs.account))) {
+    return yield* LocalPostgresFailed.make({
+      what: `PostgreSQL runs as user ${programs.account.uid} here, who may not enter the data folder`,
+      where: folder,
+      remedy: "Let others pass through the folders above it (chmod o+x), or remove the data folder to start anew.",
+      detail: ""
+    })
+  }
+  const version = (yield* attempt(folder, () => fs.readFile(path.join(folder, "PG_VERSION"), "utf8"))).trim()
+  if (version !== programs.major) {
+    return yield* LocalPostgresFailed.make({
+      what: `The data is PostgreSQL ${version}'s, the programs are PostgreSQL ${programs.major}`,
+      where: folder,
+      remedy: "Bring the data over with pg_dump from the older version, or remove the folder to start anew.",
+      detail: ""
+    })
+  }
+  const password = (yield* attempt(folder, () => fs.readFile(path.join(folder, passwordFile), "utf8"))).trim()
+  const logFile = path.join(folder, "server.log")
+  yield* attempt(folder, () => rotate(logFile))
+  const around = path.dirname(folder)
+  const elsewhere = yield* Effect.promise(() => fs.stat(path.join(around, note)).then(() => true, () => false))
+  return { folder, home: elsewhere ? around : folder, superuser, password, logFile }
+})
+
+/** What can be done about a file that will not be read or written is the same wherever it happens. */
+const attempt = <A>(where: string, work: () => Promise<A>) =>
+  Effect.tryPromise({
+    try: work,
+    catch: (cause) =>
+      LocalPostgresFailed.make({
+        what: "The data folder of PostgreSQL cannot be used",
+        where,
+        remedy: "Is it another user's, or is a part missing? Run this as that user, or remove it to start anew.",
+        detail: String(cause)
+      })
+  })
+
+const look = Effect.fnUntraced(function*(dataDir: string) {
+  const names = yield* attempt(dataDir, () =>
+    fs.readdir(dataDir).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== "ENOENT") throw error
+      return undefined
+    }))
+  const link = yield* Effect.promise(() => fs.readlink(dataDir).catch(() => undefined))
+  if (link !== undefined && names === undefined) {
+    return yield* LocalPostgresFailed.make({
+      what: "The data of PostgreSQL is gone: a link to it is all that is left",
+      where: `${dataDir} -> ${link}`,
+      remedy: "Bring the folder back, or remove the link to start anew.",
+      detail: ""
+    })
+  }
+  if (names === undefined || names.length === 0) return "nothing"
+  if (names.includes("PG_VERSION")) return "cluster"
+  return yield* LocalPostgresFailed.make({
+    what: "The data folder holds something that is not PostgreSQL's",
+    where: dataDir,
+    remedy: "Name another folder, or empty this one.",
+    detail: names.slice(0, 10).join("\n")
+  })
+})
+
+/**
+ * Makes a cluster beside its place and moves it there whole, so that an initdb that was cut short leaves no half of a
+ * cluster behind. If the server's account cannot come to that place, the cluster stays on common ground and the place
+ * becomes a link to it: who removes the link forgets the data (it stays there, with a note whose it was).
+ *
+ * Passwords, though the server listens on 127.0.0.1 only: everybody on this machine can connect to that, and a
+ * superuser of PostgreSQL can run programs. The password lies with the data, readable to the server's account only.
+ */
+const create = Effect.fnUntraced(function*(
+  dataDir: string,
+  programs: PostgresPrograms,
+  options: { readonly durable: boolean }
+) {
+  const { account } = programs
+  const parent = path.dirname(dataDir)
+  yield* attempt(parent, () => fs.mkdir(parent, { recursive: true }))
+  const inPlace = account === undefined || (yield* canEnter(parent, account))
+  const workshop = inPlace ? parent : yield* commonGround(account)
+
+  const made = yield* Effect.acquireUseRelease(
+    attempt(workshop, () => fs.mkdtemp(path.join(workshop, `${inPlace ? "." : ""}${path.basename(dataDir)}-`))),
+    Effect.fnUntraced(function*(folder) {
+      const data = path.join(folder, "data")
+      const secret = path.join(folder, passwordFile)
+      yield* attempt(folder, async () => {
+        await fs.writeFile(secret, `${randomBytes(24).toString("base64url")}\n`, { mode: 0o600 })
+        if (account !== undefined) {
+          await fs.chown(secret, account.uid, account.gid)
+          await fs.chown(folder, account.uid, account.gid)
+        }
+      })
+      const { code, output } = yield* run(
+        programs.initdb,
+        [
+          ...["--pgdata", data, "--username", superuser, "--pwfile", secret, "--auth", "scram-sha-256"],
+          ...["--encoding", "UTF8", "--locale", "C", "--no-instructions"],
+          ...(options.durable ? [] : ["--no-sync"])
+        ],
+        { account, cwd: folder, env: environment }
+      ).pipe(Effect.catchTag("NotStarted", (error) => Effect.succeed({ code: -1, output: error.message })))
+      if (code !== 0) {
+        return yield* LocalPostgresFailed.make({
+          what: "PostgreSQL could not make its data folder: initdb failed",
+          where: dataDir,
+          remedy: "Is the disk full or not writable? initdb's own words are below.",
+          detail: lastLines(output)
+        })
+      }
+      yield* attempt(dataDir, async () => {
+        await fs.rename(secret, path.join(data, passwordFile))
+        try {
+          if (inPlace) return await fs.rename(data, dataDir)
+          await fs.writeFile(path.join(folder, note), `The PostgreSQL data of ${dataDir}\n`)
+          await fs.rmdir(dataDir).catch(() => undefined)
+          await fs.symlink(data, dataDir)
+        } catch (error) {
+          // Another process was faster: then its cluster it is.
+          if (!await fs.stat(path.join(dataDir, "PG_VERSION")).then(() => true, () => false)) throw error
+        }
+      })
+      return data
+    }),
+    (folder) =>
+      Effect.promise(async () => {
+        const place = await fs.realpath(dataDir).catch(() => "")
+        if (!place.startsWith(folder)) await fs.rm(folder, { recursive: true, force: true })
+      })
+  )
+  if (!inPlace) {
+    yield* Effect.logInfo("PostgreSQL's user may not enter this folder: the data is elsewhere, with a link to it", {
+      dataDir,
+      data: made
+    })
+  }
+})
+
+/** Keeps one older log, so that years of development do not fill the disk. */
+const rotate = async (logFile: string) => {
+  const size = await fs.stat(logFile).then((stat) => stat.size, () => 0)
+  if (size > 10_000_000) await fs.rename(logFile, `${logFile}.1`)
+}
+
+/**
+ * Makes sure that no server works on this cluster. One that was left behind when its owner was killed is stopped as
+ * its owner would have; one whose owner is alive is somebody's, and refused. What a killed server leaves behind (its
+ * postmaster.pid) PostgreSQL clears away itself, unless the number now belongs to another process.
+ */
+export const vacate = Effect.fn("PostgresCluster.vacate")(function*(cluster: PostgresCluster) {
+  const pidFile = path.join(cluster.folder, "postmaster.pid")
+  const firstLine = yield* Effect.promise(() =>
+    fs.readFile(pidFile, "utf8").then((text) => text.split("\n")[0] ?? "", () => "")
+  )
+  const pid = Math.abs(Number.parseInt(firstLine, 10))
+  if (!(pid > 0)) return
+  const running = serves(pid, cluster.folder)
+  if (!(yield* running)) {
+    // PostgreSQL would take any living process with this number for its server and refuse to start.
+    if (isAlive(pid)) yield* attempt(pidFile, () => fs.rm(pidFile, { force: true }))
+    return
+  }
+
+  const options = yield* Effect.promise(() =>
+    fs.readFile(path.join(cluster.folder, "postmaster.opts"), "utf8").catch(() => "")
+  )
+  const owner = Number(new RegExp(`${ownerSetting}=(\\d+)`).exec(options)?.[1] ?? Number.NaN)
+  if (!(owner > 0)) return yield* inUse(cluster, pid, "It was not started by this program.")
+  if (isAlive(owner) && (yield* parentOf(pid)) === owner) {
+    return yield* inUse(cluster, pid, `It belongs to process ${owner}.`)
+  }
+
+  yield* Effect.logInfo("stopping a PostgreSQL that was left behind when its owner was killed", { pid })
+  for (const [signal, duration] of [["SIGINT", "10 seconds"], ["SIGQUIT", "5 seconds"]] as const) {
+    yield* attempt(cluster.folder, async () => {
+      if (isAlive(pid)) process.kill(pid, signal)
+    })
+    const stopped = yield* running.pipe(
+      Effect.map((still) => !still),
+      Effect.repeat({
+        schedule: Schedule.upTo(Schedule.spaced("50 millis"), { duration }),
+        until: (gone) => gone
+      }),
+      inRealTime
+    )
+    if (stopped) return
+  }
+  return yield* inUse(cluster, pid, "It was left behind by a process that was killed, and does not stop.")
+})
+
+const inUse = (cluster: PostgresCluster, pid: number, why: string) =>
+  LocalPostgresFailed.make({
+    what: `A PostgreSQL, process ${pid}, already works on this data. ${why}`,
+    where: cluster.folder,
+    remedy: "Stop it (kill -INT), or name another data folder.",
+    detail: ""
+  })
+
+/** Is this process a PostgreSQL working on this folder? Its working folder tells: PostgreSQL always enters its data. */
+export const serves = (pid: number, folder: string): Effect.Effect<boolean> =>
+  platform() === "linux"
+    ? Effect.promise(() => fs.readlink(`/proc/${pid}/cwd`).then((cwd) => cwd === folder, () => false))
+    : run("ps", ["-o", "command=", "-p", String(pid)]).pipe(
+      Effect.map(({ output }) => output.includes(folder)),
+      Effect.catchTag("NotStarted", () => Effect.succeed(isAlive(pid)))
+    )
+
+const parentOf = (pid: number): Effect.Effect<number> =>
+  platform() === "linux"
+    // "pid (name) state parent …", where the name may hold anything, brackets too.
+    ? Effect.promise(() =>
+      fs.readFile(`/proc/${pid}/stat`, "utf8").then(
+        (stat) => Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]),
+        () => Number.NaN
+      )
+    )
+    : run("ps", ["-o", "ppid=", "-p", String(pid)]).pipe(
+      Effect.map(({ output }) => Number(output)),
+      Effect.catchTag("NotStarted", () => Effect.succeed(Number.NaN))
+    )
+
+/** Signal 0 only asks. Being refused (EPERM) is an answer too: there is such a process, and it is another user's. */
+export const isAlive = (pid: number): boolean => {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    return error instanceof Error && "code" in error && error.code === "EPERM"
+  }
+}
