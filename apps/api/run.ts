@@ -19,7 +19,7 @@ const readiness = Layer.unwrap(ShardDatabases.use(({ on, shards }) =>
 const server = Layer.unwrap(Effect.gen(function*() {
   const { host, keys, port } = yield* Settings.read(Settings.api)
   const { map } = yield* ShardDatabases
-  return serve({ apiKeys: keys, shardMap: map, host, port })
+  return serve({ apiKeys: keys, shardMap: map, host, port, stepAround: false })
 }))
 
 /** Serves until it is interrupted. */

@@ -19,8 +19,10 @@ export class Listening extends Context.Service<Listening, {
 
 export interface Options {
   readonly host: string
-  /** 0 takes any free port. A port that is taken is stepped around: the next ones are tried. */
+  /** 0 takes any free port. A port that is taken is stepped around: the next ones are tried, unless told otherwise. */
   readonly port: number
+  /** Where clients know the port, another one is of no use: `false` fails instead. */
+  readonly stepAround?: boolean
   readonly limits?: Partial<Limits>
 }
 
@@ -85,7 +87,7 @@ export const layer = (
 ): Layer.Layer<HttpServer.HttpServer | Listening, HttpServerError.ServeError> => {
   const limits = { ...limitsByDefault, ...options.limits }
   return Layer.effectContext(Effect.gen(function*() {
-    const server = yield* listen(options, limits, options.port, attempts)
+    const server = yield* listen(options, limits, options.port, options.stepAround === false ? 0 : attempts)
     const { address } = server
     const port = "port" in address ? address.port : 0
     const host = options.host.includes(":") ? `[${options.host}]` : options.host
