@@ -5,7 +5,7 @@
  * appended and acknowledged is delivered at least once, and per partition and source shard positions arrive in order,
  * with replays only. `test/laws/EventLogLaws.ts` holds every adapter to it.
  */
-import { Context, type Effect, Schema, type Scope } from "effect"
+import { Context, type Effect, Predicate, Schema, type Scope } from "effect"
 import type { ShardId } from "../sharding/ShardMap.ts"
 
 /** An event on its way: what stands in a shard's log, and how it travels. */
@@ -37,15 +37,21 @@ export interface Delivered extends LogRecord {
   readonly offset: bigint
 }
 
+/** What a cause says of itself; a message must not fail over what it was given. */
+const said = (cause: unknown): string =>
+  Predicate.hasProperty(cause, "message") && typeof cause.message === "string"
+    ? cause.message
+    : typeof cause === "string"
+    ? cause
+    : "for an unknown reason"
+
 /** The log cannot be reached now. Nothing is known to have been appended; trying again later may help. */
 export class EventLogUnavailable extends Schema.TaggedError<EventLogUnavailable>()("EventLogUnavailable", {
   operation: Schema.String,
   cause: Schema.Defect()
 }) {
   override get message() {
-    return `the event log did not ${this.operation}: ${
-      this.cause instanceof Error ? this.cause.message : String(this.cause)
-    }`
+    return `the event log did not ${this.operation}: ${said(this.cause)}`
   }
 }
 
@@ -57,9 +63,7 @@ export class AppendAmbiguous extends Schema.TaggedError<AppendAmbiguous>()("Appe
   cause: Schema.Defect()
 }) {
   override get message() {
-    return `it is unknown whether events were appended: ${
-      this.cause instanceof Error ? this.cause.message : String(this.cause)
-    }`
+    return `it is unknown whether events were appended: ${said(this.cause)}`
   }
 }
 
@@ -85,7 +89,7 @@ export class OffsetOutOfRange extends Schema.TaggedError<OffsetOutOfRange>()("Of
 export interface EventLogWriter {
   /**
    * Appends records of one source shard, in ascending order of position; returns when they are durable. Each call is
-   * awaited before the next: one append in flight.
+   * awaited before the next: one append in flight. An append that was interrupted has an unknown outcome too.
    */
   readonly append: (
     records: ReadonlyArray<LogRecord>
@@ -96,6 +100,8 @@ export interface EventLogReader {
   /**
    * Waits until there is at least one record, and takes at most `most` of those that are there: the next batch forms
    * while the last one is worked on. Records of a partition come in order; partitions are merged without any promise.
+   * A take that was interrupted while it waited took nothing. After EventLogUnavailable the same reader may be asked
+   * again; if it goes on failing, open another: that will say whether the log still has the offsets.
    */
   readonly take: (most: number) => Effect.Effect<ReadonlyArray<Delivered>, EventLogUnavailable>
 }
