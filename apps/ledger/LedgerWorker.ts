@@ -5,7 +5,7 @@
  * Exactly once: the worker's place in the log moves in the same transaction as the effects, by compare-and-set. What is
  * delivered again is below the place, or not above the highest position seen of its source shard.
  */
-import { Clock, Effect, Metric, Result, Schedule, Schema } from "effect"
+import { Clock, Effect, LogLevel, Metric, References, Result, Schedule, Schema } from "effect"
 import { Batch, needsOf } from "#domain/ledger/Batch.ts"
 import { Ledger } from "#domain/ledger/Ledger.ts"
 import { ConsumerPositions, type Place } from "#domain/messaging/ConsumerPositions.ts"
@@ -129,6 +129,17 @@ const work = Effect.fnUntraced(function*(lease: Lease) {
     )
 
     for (const [partition, place] of moves) places.set(partition, place)
+    if (yield* logsEachMessage) {
+      yield* Effect.forEach(messages, ({ message, record }) =>
+        Effect.logDebug("decided", {
+          type: record.type,
+          transferId: record.subject,
+          requestId: message.origin.requestId,
+          partition: record.partition,
+          source: record.source,
+          position: record.position
+        }), { discard: true })
+    }
     yield* Metrics.batchWritten(shard, messages.length, decided, (yield* Clock.currentTimeMillis) - begun)
   })
 
@@ -137,6 +148,12 @@ const work = Effect.fnUntraced(function*(lease: Lease) {
     Effect.forever
   )
 }, Effect.scoped)
+
+/** A line for each message, with its request and transfer, is for those who look for something: LOG_LEVEL=Debug. */
+const logsEachMessage = Effect.map(
+  References.MinimumLogLevel,
+  (minimum) => LogLevel.isGreaterThanOrEqualTo("Debug", minimum)
+)
 
 /** The place of a stopped partition: just before the record that cannot be processed. */
 const placeBefore = (
