@@ -5,7 +5,7 @@
  * Exactly once: the worker's place in the log moves in the same transaction as the effects, by compare-and-set. What is
  * delivered again is below the place, or not above the highest position seen of its source shard.
  */
-import { Clock, Effect, LogLevel, Metric, References, Result, Schedule, Schema } from "effect"
+import { Clock, Effect, LogLevel, Metric, Result, Schedule, Schema } from "effect"
 import { Batch, needsOf } from "#domain/ledger/Batch.ts"
 import { Ledger } from "#domain/ledger/Ledger.ts"
 import { ConsumerPositions, type Place } from "#domain/messaging/ConsumerPositions.ts"
@@ -150,10 +150,7 @@ const work = Effect.fnUntraced(function*(lease: Lease) {
 }, Effect.scoped)
 
 /** A line for each message, with its request and transfer, is for those who look for something: LOG_LEVEL=Debug. */
-const logsEachMessage = Effect.map(
-  References.MinimumLogLevel,
-  (minimum) => LogLevel.isGreaterThanOrEqualTo("Debug", minimum)
-)
+const logsEachMessage = LogLevel.isEnabled("Debug")
 
 /** The place of a stopped partition: just before the record that cannot be processed. */
 const placeBefore = (
