@@ -5,7 +5,9 @@ GRANT SELECT ON ALL TABLES IN SCHEMA public
   TO counterpoise_api, counterpoise_relay, counterpoise_ledger, counterpoise_reconciler, counterpoise_auditor;
 
 -- The API records wishes. It opens accounts, whose balance begins at zero, and cannot write one.
-GRANT INSERT ON transfer, idempotency_key, event TO counterpoise_api;
+GRANT INSERT ON idempotency_key, event TO counterpoise_api;
+GRANT INSERT (transfer_id, source, destination, amount, currency, capture, moving, reference, description, metadata,
+  client, expires_at) ON transfer TO counterpoise_api;
 GRANT INSERT (account_id, partition, kind, normal_side, currency, floor, ceiling, metadata) ON account TO counterpoise_api;
 GRANT INSERT (account_id) ON balance TO counterpoise_api;
 

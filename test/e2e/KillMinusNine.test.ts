@@ -33,7 +33,11 @@ interface Wish {
   readonly amount: string
 }
 
-const inCompany = async <A, B>(items: ReadonlyArray<A>, atOnce: number, work: (item: A) => Promise<B>): Promise<Array<B>> => {
+const inCompany = async <A, B>(
+  items: ReadonlyArray<A>,
+  atOnce: number,
+  work: (item: A) => Promise<B>
+): Promise<Array<B>> => {
   const answers: Array<B> = []
   let next = 0
   await Promise.all(Array.from({ length: atOnce }, async () => {
@@ -47,7 +51,11 @@ const inCompany = async <A, B>(items: ReadonlyArray<A>, atOnce: number, work: (i
 }
 
 const suites = [
-  { name: "over the PostgreSQL event log", skip: false, env: (): Record<string, string> => ({ EVENT_LOG: "postgres" }) },
+  {
+    name: "over the PostgreSQL event log",
+    skip: false,
+    env: (): Record<string, string> => ({ EVENT_LOG: "postgres" })
+  },
   {
     name: "over Kafka",
     skip: brokers === undefined,
@@ -79,8 +87,11 @@ for (const suite of suites) {
       await platform.insist("POST", "/v1/accounts", { id: "world", currency: "EUR", kind: "external" }, {
         "idempotency-key": "world"
       })
-      await inCompany(names, 8, (id) =>
-        platform.insist("POST", "/v1/accounts", { id, currency: "EUR" }, { "idempotency-key": id }))
+      await inCompany(
+        names,
+        8,
+        (id) => platform.insist("POST", "/v1/accounts", { id, currency: "EUR" }, { "idempotency-key": id })
+      )
       const funding = names.map((destination): Wish => ({
         key: `fund-${destination}`,
         source: "world",

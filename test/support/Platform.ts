@@ -70,7 +70,13 @@ export class Platform {
       [path.join(root, "apps/stack/main.ts"), ...(options.separate === true ? ["--separate"] : [])],
       {
         cwd: root,
-        env: { ...process.env, COUNTERPOISE_DATA: dataDir, API_PORT: String(somePort()), EVENT_LOG: "postgres", ...options.env },
+        env: {
+          ...process.env,
+          COUNTERPOISE_DATA: dataDir,
+          API_PORT: String(somePort()),
+          EVENT_LOG: "postgres",
+          ...options.env
+        },
         stdio: ["ignore", "pipe", "pipe"]
       }
     )
@@ -101,7 +107,12 @@ export class Platform {
     return pid
   }
 
-  async call(method: string, route: string, body?: object, headers: Readonly<Record<string, string>> = {}): Promise<Answer> {
+  async call(
+    method: string,
+    route: string,
+    body?: object,
+    headers: Readonly<Record<string, string>> = {}
+  ): Promise<Answer> {
     const { apiKey, apiUrl } = this.stack
     const response = await fetch(`${apiUrl}${route}`, {
       method,
@@ -113,7 +124,12 @@ export class Platform {
   }
 
   /** Calls as a careful client does: the same request again until there is an answer that is not about the weather. */
-  async insist(method: string, route: string, body?: object, headers: Readonly<Record<string, string>> = {}): Promise<Answer> {
+  async insist(
+    method: string,
+    route: string,
+    body?: object,
+    headers: Readonly<Record<string, string>> = {}
+  ): Promise<Answer> {
     return until(`${method} ${route}`, async () => {
       try {
         const answer = await this.call(method, route, body, headers)

@@ -2,7 +2,7 @@
  * The databases of all shards: a pool each, checked to be the shard it is taken for, and one meaning for their errors.
  */
 import type { PgClient } from "@effect/sql-pg"
-import { Context, Effect, Layer, Redacted, Schedule } from "effect"
+import { Context, Effect, Layer, type Redacted } from "effect"
 import { SqlError } from "effect/sql"
 import { type ShardId, type ShardMap } from "#domain/sharding/ShardMap.ts"
 import { ShardUnavailable } from "#domain/sharding/Shards.ts"
@@ -31,33 +31,48 @@ export class ShardDatabases extends Context.Service<ShardDatabases, {
     Layer.effect(
       ShardDatabases,
       Effect.gen(function*() {
-        const clients = yield* Effect.forEach(options.urls, (url, shard) =>
+        const clients = yield* Effect.forEach(options.urls, (url) =>
           connect({
             url,
             role: options.role,
             name: options.role,
             ...(options.maxConnections === undefined ? {} : { maxConnections: options.maxConnections })
-          }).pipe(
-            Effect.tap((sql) =>
-              Effect.andThen(verifySchema(sql, "shard"), verifyIdentity(sql, shard, options.map.partitions)).pipe(
-                // A shard that is only down is waited for; one that is not what it is taken for is not.
-                Effect.tapError((error) => Effect.logWarning("shard not usable", { shard, why: explain(error) })),
-                Effect.retry({
-                  while: (error) => SqlError.isSqlError(error) && isTransient(error),
-                  schedule: Schedule.spaced("1 second")
-                })
-              )
-            )
-          ))
+          }))
         const client = (shard: ShardId): PgClient.PgClient => {
           const sql = clients[shard]
           if (sql === undefined) throw new RangeError(`there is no shard ${shard}`)
           return sql
         }
+        // Nothing is done on a shard before it was seen to be the one it is taken for. A shard that is not ends the
+        // process; one that is only down is checked when it is back, and the others are worked meanwhile.
+        const verified = new Set<ShardId>()
+        const verify = (shard: ShardId) =>
+          Effect.suspend(() =>
+            verified.has(shard)
+              ? Effect.void
+              : verifySchema(client(shard), "shard").pipe(
+                Effect.andThen(verifyIdentity(client(shard), shard, options.map.partitions)),
+                Effect.andThen(Effect.sync(() => verified.add(shard)))
+              )
+          )
+        yield* Effect.forEach(clients, (_, shard) =>
+          Effect.catchIf(
+            verify(shard),
+            (error) => SqlError.isSqlError(error) && isTransient(error),
+            (error) => Effect.logWarning("a shard does not answer", { shard, why: explain(error) })
+          ), { concurrency: "unbounded", discard: true })
+
         return ShardDatabases.of({
           map: options.map,
           shards: clients.map((_, shard) => shard),
-          on: (shard, work) => whatItMeans(shard, Effect.suspend(() => work(client(shard))))
+          on: (shard, work) =>
+            whatItMeans(
+              shard,
+              verify(shard).pipe(
+                Effect.catchTags({ SchemaMismatch: Effect.die, WrongShard: Effect.die, PlatformError: Effect.die }),
+                Effect.andThen(Effect.suspend(() => work(client(shard))))
+              )
+            )
         })
       })
     )
