@@ -5,6 +5,7 @@ import { Effect, Schema } from "effect"
 import type { HttpServerRequest } from "effect/http"
 import { isUtf8 } from "node:buffer"
 import { hash } from "node:crypto"
+import { IncomingMessage } from "node:http"
 import { refusalOf } from "./Issues.ts"
 import { Refusal } from "./Refusal.ts"
 import { canonical, parse } from "./StrictJson.ts"
@@ -30,6 +31,45 @@ const tooLarge = new Refusal({
   headers: { connection: "close" }
 })
 
+const brokenOff = new Refusal({
+  code: "malformed_http",
+  detail: "the body broke off",
+  headers: { connection: "close" }
+})
+
+/** The body's bytes. A client that waits for `100 Continue` is told to go on; for the others there is a shorter way. */
+const bytesOf = (request: HttpServerRequest.HttpServerRequest): Effect.Effect<Buffer, Refusal> =>
+  request.headers["expect"] === undefined && request.source instanceof IncomingMessage
+    ? collected(request.source)
+    : Effect.mapBoth(request.arrayBuffer, {
+      onFailure: ({ reason }) =>
+        reason._tag === "RequestParseError" && reason.reason === "BodyTooLarge" ? tooLarge : brokenOff,
+      onSuccess: (bytes) => Buffer.from(bytes)
+    })
+
+const collected = (source: IncomingMessage): Effect.Effect<Buffer, Refusal> =>
+  Effect.callback((resume) => {
+    const chunks: Array<Buffer> = []
+    let size = 0
+    const onData = (chunk: Buffer) => {
+      size += chunk.length
+      chunks.push(chunk)
+      if (size > maximumBytes) settle(Effect.fail(tooLarge))
+    }
+    const onEnd = () => settle(Effect.succeed(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)))
+    const onBreak = () => settle(Effect.fail(brokenOff))
+    const stop = () => {
+      source.off("data", onData).off("end", onEnd).off("error", onBreak).off("close", onBreak)
+    }
+    const settle = (outcome: Effect.Effect<Buffer, Refusal>) => {
+      stop()
+      resume(outcome)
+    }
+    if (source.destroyed) return settle(Effect.fail(brokenOff))
+    source.on("data", onData).on("end", onEnd).on("error", onBreak).on("close", onBreak)
+    return Effect.sync(stop)
+  })
+
 /**
  * A reader of the bodies of one operation.
  *
@@ -50,15 +90,7 @@ export const reader = <A, I>(operation: string, schema: Schema.Codec<A, I>) => {
       return yield* unsupported("the body must not have a content encoding")
     }
     if (Number(headers["content-length"] ?? 0) > maximumBytes) return yield* tooLarge
-    const bytes = Buffer.from(
-      yield* Effect.catch(
-        request.arrayBuffer,
-        (error) =>
-          error.reason._tag === "RequestParseError" && error.reason.reason === "BodyTooLarge"
-            ? tooLarge
-            : new Refusal({ code: "malformed_http", detail: "the body broke off", headers: { connection: "close" } })
-      )
-    )
+    const bytes = yield* bytesOf(request)
     if (!isUtf8(bytes)) return yield* new Refusal({ code: "malformed_json", detail: "the body is not valid UTF-8" })
     const parsed = yield* Effect.fromResult(parse(bytes.toString("utf8"))).pipe(
       Effect.mapError((fault) => new Refusal(fault))
