@@ -10,7 +10,7 @@ import {
   AccountIdText,
   CurrencyCode,
   IdempotencyKey,
-  LimitText,
+  Limit,
   Metadata,
   Minor,
   page,
@@ -71,11 +71,11 @@ export const OpenAccount = Schema.Struct({
   normal_side: Schema.optionalKey(Side).annotate({
     description: "credit for customers and the house, debit for external accounts, unless given"
   }),
-  floor: Schema.optionalKey(Schema.NullOr(LimitText)).annotate({
+  floor: Schema.optionalKey(Limit).annotate({
     description:
       "The least that may be available; null is unlimited. \"0\" for customers, null for others, unless given"
   }),
-  ceiling: Schema.optionalKey(Schema.NullOr(LimitText)).annotate({
+  ceiling: Schema.optionalKey(Limit).annotate({
     description: "The most that may be posted; null is unlimited, and so unless given"
   }),
   metadata: Schema.optionalKey(Metadata)

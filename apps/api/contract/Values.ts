@@ -30,10 +30,12 @@ export const AmountText = digits(/^(?:0|-?[1-9][0-9]*|-0)$/u).check(
   Schema.isMaxLength(38, rule("amount_too_large", "must have at most 38 digits"))
 ).annotate({ description: "Minor units, as a string: 12.50 EUR is \"1250\"" }).pipe(Schema.decodeTo(Amount))
 
-/** A limit of an account: in minor units, of either sign. */
-export const LimitText = digits(/^(?:0|-?[1-9][0-9]*)$/u).check(
-  Schema.isPattern(/^-?[0-9]{1,38}$/u, rule("amount_too_large", "must have at most 38 digits"))
-).pipe(Schema.decodeTo(Sum))
+/** A limit of an account: in minor units, of either sign, or null for none. */
+export const Limit = Schema.NullOr(
+  digits(/^(?:0|-?[1-9][0-9]*)$/u).check(
+    Schema.isPattern(/^-?[0-9]{1,38}$/u, rule("amount_too_large", "must have at most 38 digits"))
+  ).pipe(Schema.decodeTo(Sum))
+).annotate(rule("amount_not_minor_units", `${notMinorUnits.message}, or null`))
 
 const unknownCurrency = rule("unknown_currency", "must be an ISO 4217 currency code in capitals, such as EUR")
 
@@ -85,15 +87,13 @@ export const IdempotencyKey = Schema.String.check(
   Schema.isPattern(/^(?:(?!")[\x21-\x7e]{1,255}|"(?:[\x21\x23-\x5b\x5d-\x7e]|\\["\\]){1,255}")$/u, invalidKey)
 ).annotate({
   description: "1 to 255 visible ASCII characters: fresh for each wish, the same for each repetition of it"
-})
-  .annotateKey({ [problemAnnotation]: "idempotency_key_missing" satisfies Code })
-  .pipe(Schema.decodeTo(
-    Schema.String,
-    SchemaTransformation.transform({
-      decode: (key) => key.startsWith("\"") ? key.slice(1, -1).replace(/\\(.)/g, "$1") : key,
-      encode: (key) => key
-    })
-  ))
+}).pipe(Schema.decodeTo(
+  Schema.String,
+  SchemaTransformation.transform({
+    decode: (key) => key.startsWith("\"") ? key.slice(1, -1).replace(/\\(.)/g, "$1") : key,
+    encode: (key) => key
+  })
+)).annotateKey({ [problemAnnotation]: "idempotency_key_missing" satisfies Code })
 
 export const Prefer = Schema.String.annotate({
   description: "`wait=N` holds the answer up to N seconds (at most 10) until the transfer has ended (RFC 7240)"

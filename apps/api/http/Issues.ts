@@ -57,7 +57,11 @@ const walk = (issue: SchemaIssue.Issue, pointer: string, inherited: Code | undef
       const inside = issue.issues.flatMap((one) => walk(one, pointer, inherited))
       const telling = inside.find(({ problem }) => problem !== "validation_failed") ?? inside[0]
       return telling === undefined
-        ? found(codeIn(issue.ast.annotations) ?? inherited ?? "validation_failed", "not_allowed", allowed(issue.ast))
+        ? found(
+          codeIn(issue.ast.annotations) ?? inherited ?? "validation_failed",
+          "not_allowed",
+          messageIn(issue.ast.annotations) ?? allowed(issue.ast)
+        )
         : [telling]
     }
     case "MissingKey":
