@@ -38,7 +38,8 @@ export const make = Effect.fnUntraced(function*(databases: ShardDatabases["Servi
         }),
         // A shard that is down keeps its waiters waiting; their own time limits end that.
         Effect.catchTag("ShardUnavailable", () => Effect.sync(() => pause = longest)),
-        Effect.andThen(Effect.suspend(() => Effect.sleep(Duration.millis(pause)))),
+        // The more are waited for, the longer a look takes, and the more it pays to look once for many.
+        Effect.andThen(Effect.suspend(() => Effect.sleep(Duration.millis(pause + waiting.size / 100)))),
         Effect.forever,
         Effect.forkScoped
       )
