@@ -90,7 +90,10 @@ if (node === undefined) {
   )
 }
 
-const child = spawn(node, ["--disable-warning=ExperimentalWarning", script, ...process.argv.slice(3)], {
+// Node warns of running TypeScript, which is what we want, and of a timer in kafkajs, which does no harm.
+const quiet = ["ExperimentalWarning", "TimeoutNegativeWarning"].map((warning) => `--disable-warning=${warning}`)
+
+const child = spawn(node, [...quiet, script, ...process.argv.slice(3)], {
   stdio: "inherit",
   env: withPath((folders) => [bin, ...folders])
 })
