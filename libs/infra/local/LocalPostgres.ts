@@ -3,7 +3,6 @@
  *
  * Linux and macOS; as root too (then the server runs as an unprivileged user, see PostgresPrograms).
  */
-import { spawn } from "node:child_process"
 import { promises as fs } from "node:fs"
 import path from "node:path"
 import { PgClient } from "@effect/sql-pg"
@@ -85,7 +84,10 @@ export const start = Effect.fn("LocalPostgres.start")(
       }),
       Effect.catchTag("Hindered", ({ failure }) => Effect.fail(failure))
     )
-    if (options.ephemeral === true) yield* outlive(server.pid, dataDir, cluster)
+    if (options.ephemeral === true) {
+      const { folder, home } = cluster
+      yield* ServerProcess.takeAlong({ pid: server.pid, folder, remove: [home, dataDir] })
+    }
     if (options.port !== undefined && options.port !== server.port) {
       yield* Effect.logWarning(`port ${options.port} is taken: PostgreSQL listens on ${server.port}`)
     }
@@ -176,32 +178,6 @@ const remove = (dataDir: string, cluster: PostgresCluster.PostgresCluster) =>
     await fs.rm(cluster.home, { recursive: true, force: true })
     await fs.rm(dataDir, { recursive: true, force: true })
   })
-
-/**
- * Nobody comes back for the folder of a test that was killed, so a shell waits for this process to end, however it
- * does: then its end of the pipe closes.
- */
-const outlive = (pid: number, dataDir: string, cluster: PostgresCluster.PostgresCluster) =>
-  Effect.acquireRelease(
-    Effect.sync(() => {
-      const script = `read -r _
-        if [ "$(head -n 1 "$2/postmaster.pid" 2>/dev/null)" = "$1" ]; then
-          kill -QUIT "$1"
-          while kill -0 "$1" 2>/dev/null; do sleep 0.1; done
-        fi
-        rm -rf "$3" "$4"`
-      const shell = spawn("/bin/sh", ["-c", script, "sh", String(pid), cluster.folder, cluster.home, dataDir], {
-        cwd: "/",
-        stdio: ["pipe", "ignore", "ignore"],
-        detached: true
-      })
-      // Without a shell the folder stays: no reason to fail a test.
-      shell.on("error", () => undefined)
-      shell.unref()
-      return shell
-    }),
-    (shell) => Effect.sync(() => shell.kill("SIGKILL"))
-  )
 
 /** Makes a database on the server of `url` unless there is one of that name; `url` names any existing database. */
 export const createDatabase = Effect.fn("LocalPostgres.createDatabase")(

@@ -3,12 +3,11 @@
  */
 import { randomBytes } from "node:crypto"
 import { promises as fs } from "node:fs"
-import { platform } from "node:os"
 import path from "node:path"
-import { Effect, Schedule } from "effect"
+import { Effect } from "effect"
 import { LocalPostgresFailed } from "./LocalPostgresFailed.ts"
 import { canEnter, commonGround, type PostgresPrograms } from "./PostgresPrograms.ts"
-import { inRealTime, lastLines, run } from "./ServerProcess.ts"
+import * as ServerProcess from "./ServerProcess.ts"
 
 export interface PostgresCluster {
   /** Where the data really is: what the caller named, or what a link there points to. */
@@ -137,7 +136,7 @@ const create = Effect.fnUntraced(function*(
           await fs.chown(folder, account.uid, account.gid)
         }
       })
-      const { code, output } = yield* run(
+      const { code, output } = yield* ServerProcess.run(
         programs.initdb,
         [
           ...["--pgdata", data, "--username", superuser, "--pwfile", secret, "--auth", "scram-sha-256"],
@@ -151,7 +150,7 @@ const create = Effect.fnUntraced(function*(
           what: "PostgreSQL could not make its data folder: initdb failed",
           where: dataDir,
           remedy: "Is the disk full or not writable? initdb's own words are below.",
-          detail: lastLines(output)
+          detail: ServerProcess.lastLines(output)
         })
       }
       yield* attempt(dataDir, async () => {
@@ -195,43 +194,29 @@ const rotate = async (logFile: string) => {
  */
 export const vacate = Effect.fn("PostgresCluster.vacate")(function*(cluster: PostgresCluster) {
   const pidFile = path.join(cluster.folder, "postmaster.pid")
-  const firstLine = yield* Effect.promise(() =>
-    fs.readFile(pidFile, "utf8").then((text) => text.split("\n")[0] ?? "", () => "")
-  )
-  const pid = Math.abs(Number.parseInt(firstLine, 10))
+  const read = (name: string) =>
+    Effect.promise(() => fs.readFile(path.join(cluster.folder, name), "utf8").catch(() => ""))
+  const pid = Math.abs(Number.parseInt(yield* read("postmaster.pid"), 10))
   if (!(pid > 0)) return
-  const running = serves(pid, cluster.folder)
-  if (!(yield* running)) {
-    // PostgreSQL would take any living process with this number for its server and refuse to start.
-    if (isAlive(pid)) yield* attempt(pidFile, () => fs.rm(pidFile, { force: true }))
-    return
+  const owner = Number(new RegExp(`${ownerSetting}=(\\d+)`).exec(yield* read("postmaster.opts"))?.[1] ?? Number.NaN)
+  const outcome = yield* ServerProcess.stopLeftBehind({
+    pid,
+    owner,
+    folder: cluster.folder,
+    stop: [["SIGINT", "10 seconds"], ["SIGQUIT", "5 seconds"]]
+  })
+  switch (outcome) {
+    case "not running":
+      // PostgreSQL would take any living process with this number for its server and refuse to start.
+      if (ServerProcess.isAlive(pid)) yield* attempt(pidFile, () => fs.rm(pidFile, { force: true }))
+      return
+    case "stopped":
+      return yield* Effect.logInfo("stopped a PostgreSQL that was left behind when its owner was killed", { pid })
+    case "owned":
+      return yield* inUse(cluster, pid, owner > 0 ? `It belongs to process ${owner}.` : "It is not one of ours.")
+    case "does not stop":
+      return yield* inUse(cluster, pid, "It was left behind by a process that was killed, and does not stop.")
   }
-
-  const options = yield* Effect.promise(() =>
-    fs.readFile(path.join(cluster.folder, "postmaster.opts"), "utf8").catch(() => "")
-  )
-  const owner = Number(new RegExp(`${ownerSetting}=(\\d+)`).exec(options)?.[1] ?? Number.NaN)
-  if (!(owner > 0)) return yield* inUse(cluster, pid, "It was not started by this program.")
-  if (isAlive(owner) && (yield* parentOf(pid)) === owner) {
-    return yield* inUse(cluster, pid, `It belongs to process ${owner}.`)
-  }
-
-  yield* Effect.logInfo("stopping a PostgreSQL that was left behind when its owner was killed", { pid })
-  for (const [signal, duration] of [["SIGINT", "10 seconds"], ["SIGQUIT", "5 seconds"]] as const) {
-    yield* attempt(cluster.folder, async () => {
-      if (isAlive(pid)) process.kill(pid, signal)
-    })
-    const stopped = yield* running.pipe(
-      Effect.map((still) => !still),
-      Effect.repeat({
-        schedule: Schedule.upTo(Schedule.spaced("50 millis"), { duration }),
-        until: (gone) => gone
-      }),
-      inRealTime
-    )
-    if (stopped) return
-  }
-  return yield* inUse(cluster, pid, "It was left behind by a process that was killed, and does not stop.")
 })
 
 const inUse = (cluster: PostgresCluster, pid: number, why: string) =>
@@ -241,35 +226,3 @@ const inUse = (cluster: PostgresCluster, pid: number, why: string) =>
     remedy: "Stop it (kill -INT), or name another data folder.",
     detail: ""
   })
-
-/** Is this process a PostgreSQL working on this folder? Its working folder tells: PostgreSQL always enters its data. */
-export const serves = (pid: number, folder: string): Effect.Effect<boolean> =>
-  platform() === "linux"
-    ? Effect.promise(() => fs.readlink(`/proc/${pid}/cwd`).then((cwd) => cwd === folder, () => false))
-    : run("ps", ["-o", "command=", "-p", String(pid)]).pipe(
-      Effect.map(({ output }) => output.includes(folder)),
-      Effect.catchTag("NotStarted", () => Effect.succeed(isAlive(pid)))
-    )
-
-const parentOf = (pid: number): Effect.Effect<number> =>
-  platform() === "linux"
-    // "pid (name) state parent …", where the name may hold anything, brackets too.
-    ? Effect.promise(() =>
-      fs.readFile(`/proc/${pid}/stat`, "utf8").then(
-        (stat) => Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]),
-        () => Number.NaN
-      )
-    )
-    : run("ps", ["-o", "ppid=", "-p", String(pid)]).pipe(
-      Effect.map(({ output }) => Number(output)),
-      Effect.catchTag("NotStarted", () => Effect.succeed(Number.NaN))
-    )
-
-/** Signal 0 only asks. Being refused (EPERM) is an answer too: there is such a process, and it is another user's. */
-export const isAlive = (pid: number): boolean => {
-  try {
-    return process.kill(pid, 0)
-  } catch (error) {
-    return error instanceof Error && "code" in error && error.code === "EPERM"
-  }
-}

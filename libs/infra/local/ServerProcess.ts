@@ -5,7 +5,8 @@
 import { spawn } from "node:child_process"
 import { constants, promises as fs } from "node:fs"
 import net from "node:net"
-import { Clock, Deferred, type Duration, Effect, Schema, type Scope } from "effect"
+import { platform } from "node:os"
+import { Clock, Deferred, type Duration, Effect, Schedule, Schema, type Scope } from "effect"
 
 /** The operating system would not start a program. */
 export class NotStarted extends Schema.TaggedError<NotStarted>()("NotStarted", {
@@ -47,6 +48,8 @@ export const start = Effect.fnUntraced(function*(options: {
   readonly logFile: string
   readonly account?: Account | undefined
   readonly stop: StopLadder
+  /** Run when the scope has stopped it, with how it ended. */
+  readonly onStopped?: (how: string) => Effect.Effect<void>
 }): Effect.fn.Return<ServerProcess, NotStarted, Scope.Scope> {
   const exit = yield* Deferred.make<string>()
   // O_NOFOLLOW: the folder may belong to an account that we, being root, should not be led astray by.
@@ -82,10 +85,11 @@ export const start = Effect.fnUntraced(function*(options: {
     (child) =>
       Effect.gen(function*() {
         for (const [signal, patience] of options.stop) {
-          if (yield* Deferred.isDone(exit)) return
+          if (yield* Deferred.isDone(exit)) break
           child.kill(signal)
           yield* Effect.timeoutOption(Deferred.await(exit), patience)
         }
+        if (yield* Deferred.isDone(exit)) yield* options.onStopped?.(yield* Deferred.await(exit)) ?? Effect.void
       }).pipe(inRealTime)
   )
 
@@ -95,6 +99,71 @@ export const start = Effect.fnUntraced(function*(options: {
     output: tail(options.logFile, from)
   }
 })
+
+/**
+ * Stops a server that an earlier process of ours left running on a folder because it was killed. A server whose owner
+ * is alive, and still its parent, is somebody's and left alone; so is one without an owner.
+ */
+export const stopLeftBehind = Effect.fnUntraced(function*(server: {
+  readonly pid: number
+  /** The process that started it; NaN if that is not known. */
+  readonly owner: number
+  readonly folder: string
+  readonly stop: StopLadder
+}): Effect.fn.Return<"not running" | "owned" | "stopped" | "does not stop"> {
+  const running = serves(server.pid, server.folder)
+  if (!(yield* running)) return "not running"
+  if (!(server.owner > 0)) return "owned"
+  // A number that was given out again does not deceive: an orphan has another parent.
+  if (isAlive(server.owner) && (yield* parentOf(server.pid)) === server.owner) return "owned"
+  for (const [signal, patience] of server.stop) {
+    if (!sent(server.pid, signal)) break
+    const stillRuns = yield* running.pipe(
+      Effect.repeat({
+        schedule: Schedule.upTo(Schedule.spaced("50 millis"), { duration: patience }),
+        while: (runs) => runs
+      }),
+      inRealTime
+    )
+    if (!stillRuns) return "stopped"
+  }
+  return (yield* running) ? "does not stop" : "stopped"
+})
+
+/**
+ * Sees to it that a server and its folders are gone when this process is, even if it is killed. A shell waits for
+ * that: its input is a pipe of which we hold the other end. Only for what is of no use to anybody later, as in tests.
+ */
+export const takeAlong = (server: {
+  readonly pid: number
+  /** Stands on the server's command line, by which it is known. */
+  readonly folder: string
+  readonly remove: ReadonlyArray<string>
+}): Effect.Effect<void, never, Scope.Scope> =>
+  Effect.asVoid(Effect.acquireRelease(
+    Effect.sync(() => {
+      const script = `read -r _
+        pid=$1 folder=$2; shift 2
+        command=$(tr '\\000' ' ' < "/proc/$pid/cmdline" 2>/dev/null || ps -o command= -p "$pid" 2>/dev/null)
+        case $command in *"$folder"*)
+          kill -QUIT "$pid"; kill -TERM "$pid"
+          tries=50
+          while kill -0 "$pid" 2>/dev/null && [ $((tries -= 1)) -gt 0 ]; do sleep 0.1; done
+          kill -KILL "$pid" 2>/dev/null
+        esac
+        rm -rf "$@"`
+      const shell = spawn("/bin/sh", ["-c", script, "sh", String(server.pid), server.folder, ...server.remove], {
+        cwd: "/",
+        stdio: ["pipe", "ignore", "ignore"],
+        detached: true
+      })
+      // Without a shell something stays behind: no reason to fail.
+      shell.on("error", () => undefined)
+      shell.unref()
+      return shell
+    }),
+    (shell) => Effect.sync(() => shell.kill("SIGKILL"))
+  ))
 
 /** The end of a file from a position on, 32 kB at most; nothing if it cannot be read. */
 export const tail = (file: string, from = 0): Effect.Effect<string> =>
@@ -169,3 +238,43 @@ export const freePort = (wanted = 0): Effect.Effect<number> =>
  */
 export const inRealTime = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.provideService(effect, Clock.Clock, Clock.Clock.defaultValue())
+
+/** Is this process a server working on this folder? Its own working folder tells; where that is not to be had, its command. */
+const serves = (pid: number, folder: string): Effect.Effect<boolean> =>
+  platform() === "linux"
+    ? Effect.promise(() => fs.readlink(`/proc/${pid}/cwd`).then((cwd) => cwd === folder, () => false))
+    : run("ps", ["-o", "command=", "-p", String(pid)]).pipe(
+      Effect.map(({ output }) => output.includes(folder)),
+      Effect.catchTag("NotStarted", () => Effect.succeed(isAlive(pid)))
+    )
+
+const parentOf = (pid: number): Effect.Effect<number> =>
+  platform() === "linux"
+    // "pid (name) state parent …", where the name may hold anything, brackets too.
+    ? Effect.promise(() =>
+      fs.readFile(`/proc/${pid}/stat`, "utf8").then(
+        (stat) => Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]),
+        () => Number.NaN
+      )
+    )
+    : run("ps", ["-o", "ppid=", "-p", String(pid)]).pipe(
+      Effect.map(({ output }) => Number(output)),
+      Effect.catchTag("NotStarted", () => Effect.succeed(Number.NaN))
+    )
+
+/** Is there such a process? Signal 0 only asks. Being refused (EPERM) is an answer too: there is such a process, and it is another user's. */
+export const isAlive = (pid: number): boolean => {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    return error instanceof Error && "code" in error && error.code === "EPERM"
+  }
+}
+
+const sent = (pid: number, signal: NodeJS.Signals): boolean => {
+  try {
+    return process.kill(pid, signal)
+  } catch {
+    return false
+  }
+}
