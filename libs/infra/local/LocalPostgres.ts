@@ -76,7 +76,7 @@ export const start = Effect.fn("LocalPostgres.start")(
     const programs = yield* PostgresPrograms.find(dataDir)
     const cluster = yield* PostgresCluster.open(dataDir, programs, { durable: options.ephemeral !== true })
     yield* PostgresCluster.vacate(cluster)
-    if (options.ephemeral === true) yield* Effect.addFinalizer(() => remove(dataDir, cluster))
+    if (options.ephemeral === true) yield* Effect.addFinalizer(() => remove(dataDir))
     const server = yield* launch(options, programs, cluster).pipe(
       Effect.retry({
         schedule: Schedule.upTo(Schedule.spaced("200 millis"), { duration: "30 seconds" }),
@@ -85,8 +85,11 @@ export const start = Effect.fn("LocalPostgres.start")(
       Effect.catchTag("Hindered", ({ failure }) => Effect.fail(failure))
     )
     if (options.ephemeral === true) {
-      const { folder, home } = cluster
-      yield* ServerProcess.takeAlong({ pid: server.pid, folder, remove: [home, dataDir] })
+      yield* ServerProcess.takeAlong({
+        pid: server.pid,
+        folder: cluster.folder,
+        remove: yield* PostgresCluster.belongings(dataDir)
+      })
     }
     if (options.port !== undefined && options.port !== server.port) {
       yield* Effect.logWarning(`port ${options.port} is taken: PostgreSQL listens on ${server.port}`)
@@ -173,11 +176,15 @@ const takesConnections = (url: string) =>
     Effect.retry(Schedule.upTo(Schedule.spaced("25 millis"), { duration: "3 minutes" }))
   )
 
-const remove = (dataDir: string, cluster: PostgresCluster.PostgresCluster) =>
-  Effect.promise(async () => {
-    await fs.rm(cluster.home, { recursive: true, force: true })
-    await fs.rm(dataDir, { recursive: true, force: true })
-  })
+/**
+ * Removes a data folder that no server works on, wherever the data is: for root in a folder of its own it is elsewhere,
+ * with a link to it (see PostgresCluster).
+ */
+export const remove = Effect.fn("LocalPostgres.remove")(function*(dataDir: string) {
+  for (const folder of yield* PostgresCluster.belongings(path.resolve(dataDir))) {
+    yield* Effect.promise(() => fs.rm(folder, { recursive: true, force: true }))
+  }
+})
 
 /** Makes a database on the server of `url` unless there is one of that name; `url` names any existing database. */
 export const createDatabase = Effect.fn("LocalPostgres.createDatabase")(

@@ -3,6 +3,7 @@
  */
 import { randomBytes } from "node:crypto"
 import { promises as fs } from "node:fs"
+import { tmpdir } from "node:os"
 import path from "node:path"
 import { Effect } from "effect"
 import { LocalPostgresFailed } from "./LocalPostgresFailed.ts"
@@ -12,8 +13,6 @@ import * as ServerProcess from "./ServerProcess.ts"
 export interface PostgresCluster {
   /** Where the data really is: what the caller named, or what a link there points to. */
   readonly folder: string
-  /** What to remove to be rid of the data: the folder, and what was put around it on common ground. */
-  readonly home: string
   readonly superuser: string
   readonly password: string
   readonly logFile: string
@@ -62,10 +61,16 @@ export const open = Effect.fn("PostgresCluster.open")(function*(
   const password = (yield* attempt(folder, () => fs.readFile(path.join(folder, passwordFile), "utf8"))).trim()
   const logFile = path.join(folder, "server.log")
   yield* attempt(folder, () => rotate(logFile))
-  const around = path.dirname(folder)
-  const elsewhere = yield* Effect.promise(() => fs.stat(path.join(around, note)).then(() => true, () => false))
-  return { folder, home: elsewhere ? around : folder, superuser, password, logFile }
+  return { folder, superuser, password, logFile }
 })
+
+/** What to remove to be rid of the data: the folder or link itself, and what was put on common ground for it. */
+export const belongings = (dataDir: string): Effect.Effect<ReadonlyArray<string>> =>
+  Effect.promise(async () => {
+    const folder = await fs.realpath(dataDir).catch(() => dataDir)
+    const around = path.dirname(folder)
+    return [await fs.stat(path.join(around, note)).then(() => around, () => folder), dataDir]
+  })
 
 /** What can be done about a file that will not be read or written is the same wherever it happens. */
 const attempt = <A>(where: string, work: () => Promise<A>) =>
@@ -123,6 +128,7 @@ const create = Effect.fnUntraced(function*(
   yield* attempt(parent, () => fs.mkdir(parent, { recursive: true }))
   const inPlace = account === undefined || (yield* canEnter(parent, account))
   const workshop = inPlace ? parent : yield* commonGround(account)
+  if (!inPlace) yield* sweep(workshop)
 
   const made = yield* Effect.acquireUseRelease(
     attempt(workshop, () => fs.mkdtemp(path.join(workshop, `${inPlace ? "." : ""}${path.basename(dataDir)}-`))),
@@ -157,9 +163,10 @@ const create = Effect.fnUntraced(function*(
         await fs.rename(secret, path.join(data, passwordFile))
         try {
           if (inPlace) return await fs.rename(data, dataDir)
-          await fs.writeFile(path.join(folder, note), `The PostgreSQL data of ${dataDir}\n`)
           await fs.rmdir(dataDir).catch(() => undefined)
           await fs.symlink(data, dataDir)
+          // After the link, lest `sweep` takes it for one that was removed.
+          await fs.writeFile(path.join(folder, note), `${dataDir}\n`)
         } catch (error) {
           // Another process was faster: then its cluster it is.
           if (!await fs.stat(path.join(dataDir, "PG_VERSION")).then(() => true, () => false)) throw error
@@ -178,6 +185,24 @@ const create = Effect.fnUntraced(function*(
       dataDir,
       data: made
     })
+  }
+})
+
+/**
+ * Removes from common ground the data of temporary folders that are gone: who removed them, as tests do, did not know
+ * that they held a link only. Data of any other folder stays, for that may have been moved together with its link.
+ */
+const sweep = Effect.fnUntraced(function*(ground: string) {
+  for (const name of yield* attempt(ground, () => fs.readdir(ground))) {
+    const home = path.join(ground, name)
+    const dataDir = (yield* Effect.promise(() => fs.readFile(path.join(home, note), "utf8").catch(() => ""))).trim()
+    if (!dataDir.startsWith(tmpdir() + path.sep)) continue
+    if (yield* Effect.promise(() => fs.lstat(dataDir).then(() => true, () => false))) continue
+    const data = path.join(home, "data")
+    const lock = yield* Effect.promise(() => fs.readFile(path.join(data, "postmaster.pid"), "utf8").catch(() => ""))
+    const pid = Number.parseInt(lock, 10)
+    if (pid > 0 && (yield* ServerProcess.serves(pid, data))) continue
+    yield* Effect.promise(() => fs.rm(home, { recursive: true, force: true }).catch(() => undefined))
   }
 })
 

@@ -240,7 +240,7 @@ export const inRealTime = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effe
   Effect.provideService(effect, Clock.Clock, Clock.Clock.defaultValue())
 
 /** Is this process a server working on this folder? Its own working folder tells; where that is not to be had, its command. */
-const serves = (pid: number, folder: string): Effect.Effect<boolean> =>
+export const serves = (pid: number, folder: string): Effect.Effect<boolean> =>
   platform() === "linux"
     ? Effect.promise(() => fs.readlink(`/proc/${pid}/cwd`).then((cwd) => cwd === folder, () => false))
     : run("ps", ["-o", "command=", "-p", String(pid)]).pipe(
