@@ -83,7 +83,8 @@ export const layer = Layer.effect(
         databases.on(shard, (sql) => {
           const keys = events.map(keyOf)
           return sql.withTransaction(Effect.andThen(
-            sql`SELECT pg_current_xact_id()`,
+            // As text: the driver does not know xid8, and takes its bytes for text.
+            sql`SELECT pg_current_xact_id()::text`,
             sql`
               INSERT INTO event (type, subject, key, partition, payload)
               SELECT type, subject, key, partition, payload::json
