@@ -2,8 +2,8 @@
  * The server: Node's, within limits, on the first free port from the one that is wanted.
  */
 import { NodeHttpServer } from "@effect/platform-node"
-import { Context, Effect, Layer, Scope } from "effect"
-import { HttpServer, HttpServerError } from "effect/http"
+import { Context, Effect, Layer, type Scope } from "effect"
+import { HttpServer, type HttpServerError } from "effect/http"
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from "node:http"
 import type { Duplex } from "node:stream"
 import { type Code, contentType } from "../contract/Problems.ts"
@@ -109,7 +109,12 @@ const nodeServer = (limits: Limits): Server => {
     insecureHTTPParser: false
   })
   holdUntilAttached(server)
-  server.on("clientError", answerBrokenRequest)
+  const inProgress = new WeakMap<Duplex, ServerResponse>()
+  server.on("request", (request, response) => inProgress.set(request.socket, response))
+  server.on(
+    "clientError",
+    (error: NodeJS.ErrnoException, socket) => answerBrokenRequest(error, socket, inProgress.get(socket))
+  )
   server.on("checkExpectation", (request: IncomingMessage, response: ServerResponse) => {
     const { body, headers, status } = plainProblem("expectation_failed", request.url)
     response.writeHead(status, headers).end(body)
@@ -144,10 +149,12 @@ const plainProblem = (code: Code, url: string | undefined) => {
     instance: printable(url ?? "/"),
     traceparent: null
   })
+  const body = JSON.stringify(problem)
   return {
     status: problem.status,
-    body: JSON.stringify(problem),
+    body,
     headers: {
+      "content-length": String(Buffer.byteLength(body)),
       "content-type": contentType,
       "cache-control": "no-store",
       "x-content-type-options": "nosniff",
@@ -162,15 +169,22 @@ const codesOfNode: Readonly<Record<string, Code>> = {
   ERR_HTTP_REQUEST_TIMEOUT: "request_timeout"
 }
 
-const answerBrokenRequest = (error: NodeJS.ErrnoException, socket: Duplex): void => {
+/** @param before the response to the request before on this connection, if there was one */
+const answerBrokenRequest = (
+  error: NodeJS.ErrnoException,
+  socket: Duplex,
+  before: ServerResponse | undefined
+): void => {
   if (error.code === "ECONNRESET" || !socket.writable) {
     socket.destroy()
     return
   }
+  if (before !== undefined && before.req.complete && !before.writableFinished) {
+    // It is being answered; what came after it must not take the place of that answer.
+    before.once("close", () => socket.destroy())
+    return
+  }
   const { body, headers, status } = plainProblem(codesOfNode[error.code ?? ""] ?? "malformed_http", undefined)
-  const lines = Object.entries({ ...headers, "content-length": String(Buffer.byteLength(body)) })
-  socket.end(
-    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.map(([name, value]) => `${name}: ${value}`).join("\r\n")}` +
-      `\r\n\r\n${body}`
-  )
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`)
+  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join("\r\n")}\r\n\r\n${body}`)
 }
