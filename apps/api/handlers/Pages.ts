@@ -3,8 +3,9 @@
  */
 import { Effect, Layer } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
-import { HttpApiScalar, OpenApi } from "effect/http-api"
+import { HttpApiScalar } from "effect/http-api"
 import { CounterpoiseApi } from "../contract/CounterpoiseApi.ts"
+import { text } from "../contract/OpenApiDocument.ts"
 import { codes, isCode, type Kind, registry } from "../contract/Problems.ts"
 import { CurrentRequest } from "../http/CurrentRequest.ts"
 import { Refusal, response } from "../http/Refusal.ts"
@@ -60,7 +61,8 @@ const problemPage = Effect.gen(function*() {
   return known ?? response(new Refusal({ code: "route_not_found" }), yield* CurrentRequest)
 })
 
-const document = HttpServerResponse.jsonUnsafe(OpenApi.fromApi(CounterpoiseApi), {
+const document = HttpServerResponse.text(text, {
+  contentType: "application/json",
   headers: { "cache-control": "public, max-age=300" }
 })
 
