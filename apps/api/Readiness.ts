@@ -2,7 +2,7 @@
  * Whether this process can do its job: named checks, each with a time-out and a result that is kept for a moment, so that
  * however often somebody asks, what stands behind is asked once.
  */
-import { Context, Duration, Effect, Layer } from "effect"
+import { Context, type Duration, Effect, Layer } from "effect"
 
 /** Something the API cannot do without. Succeeds when it is well; the message of its failure is for the operators. */
 export interface Check {

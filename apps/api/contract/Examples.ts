@@ -231,7 +231,7 @@ const withSchemas = (components: unknown): unknown => {
   return {
     ...rest,
     schemas: Object.fromEntries(
-      once.sort(([one], [other]) => one < other ? -1 : 1).map(([name, schema]) => {
+      once.toSorted(([one], [other]) => one < other ? -1 : 1).map(([name, schema]) => {
         const { description: _ofOneUse, ...described } = asObject(schema)
         return [name, described]
       })

@@ -50,7 +50,7 @@ const invalidAccountId = rule(
 )
 
 export const AccountIdText = stringOr("invalid_account_id", invalidAccountId.message).check(
-  Schema.isPattern(/^(?!clearing:)[A-Za-z0-9][A-Za-z0-9_.:@\-]{0,63}$/u, invalidAccountId)
+  Schema.isPattern(/^(?!clearing:)[A-Za-z0-9][A-Za-z0-9_.:@-]{0,63}$/u, invalidAccountId)
 ).pipe(Schema.brand("AccountId"))
 
 /** Text for people: without control characters (which databases, logs and statements trip over) and well-formed. */
@@ -67,7 +67,7 @@ export const Description = text(500).annotate({ description: "1 to 500 character
 /** A small object of the client's own. */
 export const Metadata = Schema.Record(
   Schema.String.check(
-    Schema.isPattern(/^[A-Za-z0-9_.\-]{1,40}$/u, { message: "must be 1 to 40 letters, digits or one of _ . -" })
+    Schema.isPattern(/^[A-Za-z0-9_.-]{1,40}$/u, { message: "must be 1 to 40 letters, digits or one of _ . -" })
   ),
   Schema.String.check(
     Schema.isMaxLength(500, { message: "must have at most 500 characters" }),

@@ -100,7 +100,9 @@ export const trialBalance = (
   sums: ReadonlyArray<ShardSums>,
   createdAtMillis: number
 ): typeof TrialBalance.Encoded => {
-  const currencies = [...Map.groupBy(sums, ({ currency }) => currency)].sort(([one], [other]) => one < other ? -1 : 1)
+  const currencies = [...Map.groupBy(sums, ({ currency }) => currency)].toSorted(([one], [other]) =>
+    one < other ? -1 : 1
+  )
     .map(([currency, shards]) => {
       const total = (of: (shard: ShardSums) => bigint) => shards.reduce((sum, shard) => sum + of(shard), 0n)
       return {

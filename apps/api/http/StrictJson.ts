@@ -105,7 +105,7 @@ export const canonical = (value: Json): string => {
   if (typeof value !== "object" || value === null) return JSON.stringify(value)
   if (isArray(value)) return `[${value.map(canonical).join(",")}]`
   let members = ""
-  for (const key of Object.keys(value).sort()) {
+  for (const key of Object.keys(value).toSorted()) {
     const member = value[key]
     if (member !== undefined) members += `${members === "" ? "" : ","}${JSON.stringify(key)}:${canonical(member)}`
   }
