@@ -2,7 +2,7 @@
  * The API listening on a free port, over ports in memory; and a client that looks at every answer twice: each one is held
  * to the served OpenAPI document, whatever its test is about.
  */
-import { Context, Effect, Layer } from "effect"
+import { Context, Effect, Layer, Logger, References } from "effect"
 import { connect } from "node:net"
 import { expect } from "vitest"
 import { even } from "#domain/sharding/ShardMap.ts"
@@ -33,6 +33,8 @@ export class Harness extends Context.Service<Harness, {
   readonly url: string
   readonly port: number
   readonly books: Books
+  /** What the server logged: the level, and what was said. */
+  readonly lines: Array<readonly [level: string, ...message: ReadonlyArray<unknown>]>
   /** Turns readiness on and off. */
   readonly health: { healthy: boolean }
   readonly call: (method: string, path: string, call?: Call) => Effect.Effect<Answer>
@@ -42,6 +44,10 @@ export class Harness extends Context.Service<Harness, {
   static readonly layerWith = (limits: Partial<Limits> = {}): Layer.Layer<Harness> => {
     const books = new Books()
     const health = { healthy: true }
+    const lines: Array<readonly [level: string, ...message: ReadonlyArray<unknown>]> = []
+    const listener = Logger.make<unknown, void>(({ logLevel, message }) => {
+      lines.push([logLevel, ...(Array.isArray(message) ? message : [message])])
+    })
     const readiness = Readiness.layer([{
       name: "shard 0",
       run: Effect.suspend(() =>
@@ -55,7 +61,11 @@ export class Harness extends Context.Service<Harness, {
       apiKeys: new Map([[key, "anna"], [otherKey, "ben"]]),
       shardMap: even(2, partitions),
       build: { version: "1.2.3", commit: "abc" }
-    }).pipe(Layer.provide([intake(books), queries(books), readiness]), Layer.orDie)
+    }).pipe(
+      Layer.provide([intake(books), queries(books), readiness]),
+      Layer.provide([Logger.layer([listener]), Layer.succeed(References.MinimumLogLevel, "Debug")]),
+      Layer.orDie
+    )
     return Layer.effect(
       Harness,
       Effect.gen(function*() {
@@ -63,7 +73,7 @@ export class Harness extends Context.Service<Harness, {
         const document: unknown = yield* Effect.promise(() =>
           fetch(`${url}/openapi.json`).then((served) => served.json())
         )
-        return Harness.of({ url, port, books, health, call: caller(url, document), raw: rawCaller(port) })
+        return Harness.of({ url, port, books, lines, health, call: caller(url, document), raw: rawCaller(port) })
       })
     ).pipe(Layer.provide(server))
   }

@@ -144,7 +144,7 @@ export const intake = (books: Books): Layer.Layer<Intake> =>
   )
 
 const unavailable = (books: Books): Effect.Effect<void, ShardUnavailable> =>
-  Effect.catchTag(mishapOf(books), "Overloaded", () => Effect.void)
+  Effect.suspend(() => Effect.catchTag(mishapOf(books), "Overloaded", () => Effect.void))
 
 export const queries = (books: Books): Layer.Layer<Queries> =>
   Layer.succeed(
@@ -155,14 +155,14 @@ export const queries = (books: Books): Layer.Layer<Queries> =>
         Effect.map(unavailable(books), () =>
           [...books.accounts.keys()].filter((id) =>
             after === null || id > after
-          ).sort().slice(0, limit)
+          ).toSorted().slice(0, limit)
             .flatMap((id) => books.accounts.get(id) ?? [])),
       entries: (account, before, limit) =>
         Effect.map(unavailable(books), () =>
           (books.entries.get(account) ?? []).filter(({ sequence }) =>
             before === null || sequence < before
           )
-            .sort((one, other) => Number(other.sequence - one.sequence)).slice(0, limit)),
+            .toSorted((one, other) => Number(other.sequence - one.sequence)).slice(0, limit)),
       transfer: (id) =>
         Effect.map(unavailable(books), () => Option.fromUndefinedOr(books.transfers.get(id))),
       awaitEnd: (id, withinMillis) =>
