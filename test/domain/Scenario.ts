@@ -1,0 +1,210 @@
+/**
+ * What the exhaustive check begins with, and who acts beside the workers: a few accounts on two shards of one partition
+ * each, the transfers that clients wish for, and the clients, reconcilers and operators who may do something at any time.
+ */
+import type { Account, AccountId } from "#domain/account/Account.ts"
+import { Amount } from "#domain/money/Amount.ts"
+import { Currency } from "#domain/money/Currency.ts"
+import { question } from "#domain/reconciliation/SilentTransfers.ts"
+import { even, type ShardId, shardOfAccount } from "#domain/sharding/ShardMap.ts"
+import type { Capture, Terms, TransferEvent } from "#domain/transfer/TransferEvent.ts"
+import type { Transfer, TransferStatus } from "#domain/transfer/Transfer.ts"
+import { nameOf } from "./Network.ts"
+import * as ShardModel from "./ShardModel.ts"
+import type { Shard } from "./ShardModel.ts"
+
+/** Somebody who may act so many times, at any moment when there is something to act on. */
+export interface Actor {
+  readonly name: string
+  readonly shard: ShardId
+  readonly times: number
+  /** Must they act before all can be at rest? A reconciler must where something was lost; or, to end what waits, always. */
+  readonly duty: "none" | "where something was lost" | "always"
+  /** What becomes of the shard, and what is appended to its log; `undefined` when there is nothing to do now. */
+  readonly act: (shard: Shard) => { readonly shard: Shard; readonly events: ReadonlyArray<TransferEvent> } | undefined
+}
+
+export interface Scenario {
+  readonly name: string
+  readonly shards: ReadonlyArray<Shard>
+  readonly transfers: ReadonlyArray<Terms>
+  /** What the clients have requested before anything else happens, by shard. */
+  readonly requests: ReadonlyArray<{ readonly shard: ShardId; readonly event: TransferEvent }>
+  readonly actors: ReadonlyArray<Actor>
+  /** May a shard lose what it once wrote? Then only what each shard can hold on its own is asked of it. */
+  readonly losesData: boolean
+}
+
+export const map = even(2, 2)
+export const EUR = Currency.make("EUR")
+export const USD = Currency.make("USD")
+
+/** Alice and Anna live on shard 0, Bob on shard 1. */
+export const alice = ShardModel.accountOn(map, 0, "alice")
+export const anna = ShardModel.accountOn(map, 0, "anna")
+export const bob = ShardModel.accountOn(map, 1, "bob")
+export const nobody = ShardModel.accountOn(map, 1, "nobody")
+
+export interface Opening {
+  readonly id: AccountId
+  readonly funds?: bigint
+  readonly currency?: Currency
+  readonly more?: Partial<Account>
+}
+
+export interface Wish {
+  readonly source: AccountId
+  readonly destination: AccountId
+  readonly amount: bigint
+  readonly capture?: Capture
+}
+
+export const scenario = (options: {
+  readonly name: string
+  readonly accounts: ReadonlyArray<Opening>
+  readonly wishes: ReadonlyArray<Wish>
+  /** Who acts on each transfer, and beside them. */
+  readonly actors?: (transfer: Terms) => ReadonlyArray<Actor>
+  readonly others?: ReadonlyArray<Actor>
+  /** A shard that may be restored, at any moment, from a backup that was taken before the first request. */
+  readonly restored?: ShardId
+}): Scenario => {
+  const shards = [ShardModel.empty(map, 0), ShardModel.empty(map, 1)]
+  const change = (shard: ShardId, f: (shard: Shard) => Shard) => {
+    const before = shards[shard]
+    if (before !== undefined) shards[shard] = f(before)
+  }
+
+  for (const [index, { currency = EUR, funds = 0n, id, more }] of options.accounts.entries()) {
+    const home = shardOfAccount(map, id)
+    change(home, (shard) => {
+      const opened = ShardModel.withAccount(shard, ShardModel.customer(id, currency))
+      const bank = ShardModel.accountOn(map, home, `bank:${currency}`)
+      const funded = funds === 0n ? opened : ShardModel.deposit(
+        ShardModel.withAccount(
+          opened,
+          opened.accounts.get(bank) ??
+            ShardModel.customer(bank, currency, { kind: "external", normalSide: "debit", floor: null })
+        ),
+        {
+          transfer: ShardModel.transferId(map, bank, 16 + index),
+          source: bank,
+          destination: id,
+          amount: Amount.make(funds),
+          currency
+        }
+      )
+      const account = funded.accounts.get(id)
+      return account === undefined ? funded : ShardModel.withAccount(funded, { ...account, ...more })
+    })
+  }
+
+  const backups = [...shards]
+  const transfers = options.wishes.map(({ amount, destination, source }, index): Terms => ({
+    transfer: ShardModel.transferId(map, source, index + 1),
+    source,
+    destination,
+    amount: Amount.make(amount),
+    currency: EUR
+  }))
+  const requests = transfers.map((terms, index) => {
+    const home = shardOfAccount(map, terms.source)
+    const { event, shard } = ShardModel.requested(
+      shards[home] ?? ShardModel.empty(map, home),
+      terms,
+      options.wishes[index]?.capture ?? "automatic"
+    )
+    shards[home] = shard
+    return { shard: home, event }
+  })
+
+  return {
+    name: options.name,
+    shards,
+    transfers,
+    requests,
+    actors: [
+      ...transfers.flatMap((terms) => options.actors?.(terms) ?? []),
+      ...options.others ?? [],
+      ...options.restored === undefined ? [] : backups.slice(options.restored, options.restored + 1).map(restores)
+    ],
+    losesData: options.restored !== undefined
+  }
+}
+
+// who acts ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const onTransfer = (
+  name: string,
+  terms: Terms,
+  times: number,
+  duty: Actor["duty"],
+  ask: (transfer: Transfer) => TransferEvent | undefined
+): Actor => ({
+  name: `${name} ${nameOf(terms.transfer)}`,
+  shard: shardOfAccount(map, terms.source),
+  times,
+  duty,
+  act: (shard) => {
+    const transfer = shard.transfers.get(terms.transfer)
+    const event = transfer === undefined ? undefined : ask(transfer)
+    return event === undefined ? undefined : { shard: { ...shard, log: [...shard.log, event] }, events: [event] }
+  }
+})
+
+/** The reconciler's own question about a transfer, whenever it finds it in that state, however young it is. */
+const reconciler =
+  (name: string, status: TransferStatus, duty: Actor["duty"]) => (terms: Terms, times: number): Actor =>
+    onTransfer(`reconciler ${name}`, terms, times, duty, (transfer) =>
+      transfer.status === status
+        ? question({ transfer, client: "client", expired: true, openSinceMillis: 0 })
+        : undefined)
+
+export const asksAgain = reconciler("asks again for", "requested", "where something was lost")
+export const recalls = reconciler("recalls", "held", "where something was lost")
+export const expires = reconciler("ends the authorization of", "authorized", "always")
+
+/** A client who may still hope: the transfer is not yet on its way. What is asked late is delivered late. */
+const client = (
+  name: string,
+  terms: Terms,
+  event: TransferEvent
+): Actor =>
+  onTransfer(
+    `client ${name}`,
+    terms,
+    1,
+    "none",
+    ({ status }) => status === "requested" || status === "authorized" ? event : undefined
+  )
+
+export const voids = (terms: Terms): Actor => client("voids", terms, { type: "transfer.void_requested", ...terms })
+
+export const captures = (terms: Terms, captured: bigint | null): Actor =>
+  client(`captures ${captured ?? "all"} of`, terms, {
+    type: "transfer.capture_requested",
+    ...terms,
+    captured: captured === null ? null : Amount.make(captured)
+  })
+
+/** An operator changes an account at any moment, once. */
+export const operator = (id: AccountId, status: Account["status"]): Actor => ({
+  name: `operator makes ${id} ${status}`,
+  shard: shardOfAccount(map, id),
+  times: 1,
+  duty: "none",
+  act: (shard) => {
+    const account = shard.accounts.get(id)
+    if (account === undefined || account.status === status) return undefined
+    return { shard: ShardModel.withAccount(shard, { ...account, status }), events: [] }
+  }
+})
+
+/** A shard's database is restored from a backup: what it wrote since is gone, what it sent is not. */
+const restores = (backup: Shard): Actor => ({
+  name: `shard ${backup.id} is restored from an old backup`,
+  shard: backup.id,
+  times: 1,
+  duty: "none",
+  act: () => ({ shard: backup, events: [] })
+})
