@@ -6,7 +6,7 @@ import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { HttpApiScalar } from "effect/http-api"
 import { CounterpoiseApi } from "../contract/CounterpoiseApi.ts"
 import { text } from "../contract/OpenApiDocument.ts"
-import { codes, isCode, type Kind, registry } from "../contract/Problems.ts"
+import { codes, isCode, type Kind } from "../contract/Problems.ts"
 import { CurrentRequest } from "../http/CurrentRequest.ts"
 import { Refusal, response } from "../http/Refusal.ts"
 
@@ -52,7 +52,7 @@ const index = page(
   }</dl>`
 )
 
-const pages = new Map(codes.map(([code, kind]) => [code, page(code, aboutKind(code, registry[code] ?? kind))]))
+const pages = new Map(codes.map(([code, kind]) => [code, page(code, aboutKind(code, kind))]))
 
 const problemPage = Effect.gen(function*() {
   const request = yield* HttpServerRequest.HttpServerRequest

@@ -55,24 +55,30 @@ export const entry = (entry: LedgerEntry, normalSide: LedgerAccount["normalSide"
   created_at: time(entry.createdAtMillis)
 })
 
-export const transfer = (record: TransferRecord): typeof Transfer.Encoded => ({
-  id: record.terms.transfer,
-  object: "transfer",
-  status: record.status,
-  status_changed_at: time(record.statusChangedAtMillis),
-  source: record.terms.source,
-  destination: record.terms.destination,
-  amount: record.terms.amount.toString(),
-  currency: record.terms.currency,
-  capture: record.capture,
-  captured_amount: digits(record.captured),
-  expires_at: record.expiresAtMillis === null ? null : time(record.expiresAtMillis),
-  reference: record.reference,
-  description: record.description,
-  metadata: record.metadata,
-  ...(record.reason === null ? {} : { failure: { code: record.reason.code, detail: record.reason.detail } }),
-  created_at: time(record.createdAtMillis)
-})
+export const transfer = (record: TransferRecord): typeof Transfer.Encoded => {
+  const createdAt = time(record.createdAtMillis)
+  return {
+    id: record.terms.transfer,
+    object: "transfer",
+    status: record.status,
+    // Most transfers are answered as they come in, and writing a time is dear.
+    status_changed_at: record.statusChangedAtMillis === record.createdAtMillis
+      ? createdAt
+      : time(record.statusChangedAtMillis),
+    source: record.terms.source,
+    destination: record.terms.destination,
+    amount: record.terms.amount.toString(),
+    currency: record.terms.currency,
+    capture: record.capture,
+    captured_amount: digits(record.captured),
+    expires_at: record.expiresAtMillis === null ? null : time(record.expiresAtMillis),
+    reference: record.reference,
+    description: record.description,
+    metadata: record.metadata,
+    ...(record.reason === null ? {} : { failure: { code: record.reason.code, detail: record.reason.detail } }),
+    created_at: createdAt
+  }
+}
 
 /** A transfer as it was first answered, whatever became of it since. */
 export const asRequested = (record: TransferRecord): typeof Transfer.Encoded =>

@@ -39,17 +39,15 @@ export const authorization = (apiKeys: ReadonlyMap<string, string>): Layer.Layer
 
 const sources = { Params: "path:", Headers: "header:", Query: "query:", Payload: "" } as const
 
-/** Where an operation knows no query parameters, any is one too many. */
-const withoutQuery = Effect.gen(function*() {
-  const [name] = Object.keys(yield* HttpServerRequest.ParsedSearchParams)
-  if (name === undefined) return
+const unknownParameter = (name: string): Refusal => {
   const pointer = `query:${printable(name)}`
-  return yield* new Refusal({
+  const message = "is not a parameter of this operation"
+  return new Refusal({
     code: "unknown_parameter",
-    detail: `${pointer} is not a parameter of this operation`,
-    errors: [{ pointer, code: "unknown_parameter", message: "is not a parameter of this operation" }]
+    detail: `${pointer} ${message}`,
+    errors: [{ pointer, code: "unknown_parameter", message }]
   })
-})
+}
 
 const refused = (refusal: Refusal) => Effect.map(CurrentRequest, (request) => response(refusal, request))
 
@@ -65,8 +63,12 @@ export const validation: Layer.Layer<Validation> = Layer.succeed(
         ? Effect.die(error)
         : refused(refusalOf(cause.issue, sources[kind]))
     })
+    // Where an operation knows no query parameters, any is one too many.
     return endpoint.query === undefined
-      ? Effect.matchEffect(withoutQuery, { onFailure: refused, onSuccess: () => decoded })
+      ? Effect.flatMap(HttpServerRequest.ParsedSearchParams, (parameters) => {
+        for (const name in parameters) return refused(unknownParameter(name))
+        return decoded
+      })
       : decoded
   })
 )
