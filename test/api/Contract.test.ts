@@ -1,16 +1,23 @@
 import { layer } from "@effect/vitest"
 import { Effect, Schema } from "effect"
+import { FetchHttpClient, HttpClientRequest } from "effect/http"
+import { HttpApiClient, HttpApiMiddleware } from "effect/http-api"
 import { readFileSync } from "node:fs"
 import path from "node:path"
 import { describe, expect, it as plain } from "vitest"
+import { AccountId } from "#domain/account/Account.ts"
+import { Amount } from "#domain/money/Amount.ts"
+import { Currency } from "#domain/money/Currency.ts"
 import { Account, AccountList, Balance, EntryList, OpenAccount } from "../../apps/api/contract/Accounts.ts"
+import { Authorization } from "../../apps/api/contract/Authorization.ts"
+import { CounterpoiseApi } from "../../apps/api/contract/CounterpoiseApi.ts"
 import { examples } from "../../apps/api/contract/Examples.ts"
 import { TrialBalance } from "../../apps/api/contract/LedgerBooks.ts"
 import { codes } from "../../apps/api/contract/Problems.ts"
 import { Live, Ready, Version } from "../../apps/api/contract/System.ts"
 import { RequestTransfer, Timeline, Transfer } from "../../apps/api/contract/Transfers.ts"
 import { faults, isObject } from "./conformance.ts"
-import { get, Harness } from "./Harness.ts"
+import { freshKey, get, Harness, key } from "./Harness.ts"
 
 const committed = readFileSync(path.join(import.meta.dirname, "../../docs/openapi.json"), "utf8")
 const document: unknown = JSON.parse(committed)
@@ -74,6 +81,41 @@ layer(Harness.layer, { excludeTestServices: true })("the contract", (it) => {
       const unknown = yield* get("/problems/teapot")
       expect(unknown).toMatchObject({ status: 404, body: { code: "route_not_found" } })
       expect((yield* get("/problems/constructor")).status).toBe(404)
+    }))
+})
+
+/** A client that was made from nothing but the contract. */
+const client = Effect.gen(function*() {
+  const { url } = yield* Harness
+  const asAnna = HttpApiMiddleware.layerClient(
+    Authorization,
+    ({ next, request }) => next(HttpClientRequest.bearerToken(request, key))
+  )
+  return yield* Effect.provide(HttpApiClient.make(CounterpoiseApi, { baseUrl: url }), [asAnna, FetchHttpClient.layer])
+})
+
+layer(Harness.layer, { excludeTestServices: true })("a client made from the contract", (it) => {
+  it.effect("speaks in amounts, and hears what became of a transfer", () =>
+    Effect.gen(function*() {
+      const { transfers } = yield* client
+      const transfer = yield* transfers.request({
+        headers: { "idempotency-key": freshKey() },
+        payload: RequestTransfer.make({
+          source: AccountId.make("wallet-anna"),
+          destination: AccountId.make("wallet-ben"),
+          amount: Amount.make(1250n),
+          currency: Currency.make("EUR")
+        })
+      })
+      expect(transfer).toMatchObject({ status: "requested", amount: "1250" })
+      expect(yield* transfers.get({ params: { id: transfer.id }, headers: {} })).toStrictEqual(transfer)
+    }))
+
+  it.effect("hears a problem as a typed error", () =>
+    Effect.gen(function*() {
+      const { accounts } = yield* client
+      const problem = yield* Effect.flip(accounts.get({ params: { id: "nobody" } }))
+      expect("code" in problem && problem.code === "account_not_found" && problem.status).toBe(404)
     }))
 })
 
