@@ -33,7 +33,8 @@ export interface LocalKafka {
   readonly exited: Effect.Effect<string>
 }
 
-const defaultCache = path.resolve(import.meta.dirname, "../../../.cache/kafka")
+/** What is fetched once for every data folder: the class path, the archive of classes. */
+export const defaultCache = path.resolve(import.meta.dirname, "../../../.cache/kafka")
 
 /** The broker stops itself before its controller, which takes a moment; killing it is safe, and recovered from. */
 const stop: ServerProcess.StopLadder = [["SIGTERM", "15 seconds"], ["SIGKILL", "5 seconds"]]
