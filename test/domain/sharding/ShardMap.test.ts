@@ -36,7 +36,7 @@ describe("the shard map of a new platform", () => {
   ) => {
     const map = ShardMap.even(shards, partitions)
     const sizes = Array.from({ length: shards }, (_, shard) => ShardMap.partitionsOf(map, shard).length)
-    assert.isAtMost(Math.max(...sizes) - Math.min(...sizes), shards > partitions ? 2 : 1)
+    assert.isAtMost(Math.max(...sizes) - Math.min(...sizes), 1)
   })
 
   it.prop("finds an account where its partition lives", [AccountId, Shards], ([account, shards]) => {
