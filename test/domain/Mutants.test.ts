@@ -130,7 +130,7 @@ const mutants: ReadonlyArray<readonly [name: string, Configuration, Invariant, M
   [
     "a destination credits whatever arrives, verdict or not",
     again,
-    "a step is posted once",
+    "money is neither created nor destroyed",
     seeing(["transfer.held"], { verdict: () => undefined })
   ],
   [
@@ -148,7 +148,7 @@ const mutants: ReadonlyArray<readonly [name: string, Configuration, Invariant, M
   [
     "a transfer is committed for every answer, not once",
     again,
-    "held is the sum of the open holds, and never negative",
+    "a step is posted once",
     obeying("transfer.credited", "committed", "held")
   ],
   [
@@ -236,7 +236,7 @@ const mutants: ReadonlyArray<readonly [name: string, Configuration, Invariant, M
   [
     "of a capture in part, the destination is asked for the whole",
     inPart,
-    "money is neither created nor destroyed",
+    "no more moves than was asked for",
     (decide) => (view, message) =>
       Result.map(
         decide(view, message),
