@@ -56,8 +56,10 @@ export const over = (log: Log): EventLog["Service"] => {
               append(record)
               state.position = record.position
             }
-            for (const waiter of log.waiting) Deferred.doneUnsafe(waiter, Effect.void)
+            // Taken out before they are told: a reader whose partitions got nothing waits again at once.
+            const woken = [...log.waiting]
             log.waiting.clear()
+            for (const waiter of woken) Deferred.doneUnsafe(waiter, Effect.void)
             return Effect.void
           })
       }
@@ -82,7 +84,10 @@ export const over = (log: Log): EventLog["Service"] => {
       })
     )
 
+    const hasNews = () => [...next].some(([partition, place]) => place < recordsOf(partition).length)
+
     const wait = Effect.suspend(() => {
+      if (hasNews()) return Effect.void
       const mine = Deferred.makeUnsafe<void, EventLogUnavailable>()
       waiter = mine
       log.waiting.add(mine)

@@ -1,0 +1,327 @@
+/** The ledger worker on real PostgreSQL: exactly once, whoever delivers twice; stopped, never skipped; fenced, not trusted. */
+import { expect, layer } from "@effect/vitest"
+import { expectTypeOf } from "vitest"
+import { Duration, Effect, Fiber, Layer, Option, Schema } from "effect"
+import { AccountId, defaultsOf } from "#domain/account/Account.ts"
+import { Ledger } from "#domain/ledger/Ledger.ts"
+import { Queries } from "#domain/ledger/Queries.ts"
+import { ConsumerPositions } from "#domain/messaging/ConsumerPositions.ts"
+import { EventLog, type LogRecord } from "#domain/messaging/EventLog.ts"
+import { ShardLog } from "#domain/messaging/ShardLog.ts"
+import { Amount } from "#domain/money/Amount.ts"
+import { Currency } from "#domain/money/Currency.ts"
+import { type Lease, Leases } from "#domain/sharding/Leases.ts"
+import { partitionOf } from "#domain/sharding/Partition.ts"
+import { Shards } from "#domain/sharding/Shards.ts"
+import { SilentTransfers } from "#domain/reconciliation/SilentTransfers.ts"
+import { Intake } from "#domain/transfer/Intake.ts"
+import * as TransferId from "#domain/transfer/TransferId.ts"
+import { random } from "#infra/Entropy.ts"
+import * as MemoryEventLog from "#infra/memory/MemoryEventLog.ts"
+import * as PgIntake from "#infra/postgres/PgIntake.ts"
+import * as PgLeases from "#infra/postgres/PgLeases.ts"
+import * as PgQueries from "#infra/postgres/PgQueries.ts"
+import * as PgShardLog from "#infra/postgres/PgShardLog.ts"
+import * as PgShards from "#infra/postgres/PgShards.ts"
+import * as PgSilentTransfers from "#infra/postgres/PgSilentTransfers.ts"
+import { ShardDatabases } from "#infra/postgres/ShardDatabases.ts"
+import { ledgerWorker } from "../../apps/ledger/LedgerWorker.ts"
+import { relay } from "../../apps/relay/Relay.ts"
+import { TestPostgres } from "../support/TestPostgres.ts"
+
+const partitions = 8
+const EUR = Schema.decodeSync(Currency)("EUR")
+const accountId = Schema.decodeSync(AccountId)
+const amount = Schema.decodeSync(Amount)
+
+/** Two shards, and everything that works on them, but nothing running yet. */
+const world = Layer.unwrap(Effect.gen(function*() {
+  const postgres = yield* TestPostgres
+  const shards = yield* postgres.freshShards(2, { partitions })
+  // One role for all: what each role may do is the business of the grants' own test.
+  const databases = ShardDatabases.layer({ ...shards, role: "postgres", maxConnections: 8 })
+  const leases = PgLeases.layer({ holder: crypto.randomUUID(), timeToLive: Duration.seconds(2) })
+  return Layer.mergeAll(
+    PgIntake.layer(),
+    PgQueries.layer,
+    PgShards.layer,
+    PgShardLog.layer,
+    PgSilentTransfers.layer,
+    leases,
+    Layer.fresh(MemoryEventLog.layer)
+  ).pipe(Layer.provideMerge(databases))
+}))
+
+let keys = 0
+const request = () => ({
+  client: "test",
+  idempotencyKey: `key-${++keys}`,
+  fingerprint: "ab".repeat(32),
+  requestId: "req_test",
+  traceparent: null
+})
+
+/** A name that is at home on the wanted shard. */
+const nameOn = (shard: number, name: string) => {
+  for (let number = 1;; number++) {
+    const candidate = `${name}-${number}`
+    if (Math.floor((partitionOf(candidate, partitions) * 2) / partitions) === shard) return accountId(candidate)
+  }
+}
+
+const open = Effect.fnUntraced(function*(id: AccountId, kind: "customer" | "external" = "customer") {
+  const intake = yield* Intake
+  yield* intake.open({
+    request: request(),
+    named: true,
+    metadata: {},
+    account: { id, kind, currency: EUR, ceiling: null, ...defaultsOf(kind) }
+  })
+  return id
+})
+
+const ask = Effect.fnUntraced(function*(source: AccountId, destination: AccountId, minor: string) {
+  const intake = yield* Intake
+  const id = TransferId.make(1_800_000_000_000 + ++keys, partitionOf(source, partitions), random)
+  yield* intake.request({
+    request: request(),
+    terms: { transfer: id, source, destination, amount: amount(minor), currency: EUR },
+    capture: "automatic",
+    expiresInSeconds: null,
+    reference: null,
+    description: null,
+    metadata: {}
+  })
+  return id
+})
+
+const ended = Effect.fnUntraced(function*(id: TransferId.TransferId) {
+  const queries = yield* Queries
+  return Option.getOrThrow(yield* queries.awaitEnd(id, 10_000))
+})
+
+const postedOf = Effect.fnUntraced(function*(id: string) {
+  const queries = yield* Queries
+  const { balance } = Option.getOrThrow(yield* queries.account(id)).account
+  return { posted: balance.posted, held: balance.held, sequence: balance.sequence }
+})
+
+const everybodyWorks = Effect.forEach([0, 1], (shard) =>
+  Effect.all([relay(shard), ledgerWorker(shard)], {
+    concurrency: "unbounded"
+  }), { concurrency: "unbounded", discard: true })
+
+/** What a shard has logged so far. */
+const logOf = Effect.fnUntraced(function*(shard: number) {
+  const log = yield* ShardLog
+  return (yield* log.after(shard, 0n, 10_000)).records
+})
+
+const publish = Effect.fnUntraced(function*(source: number, records: ReadonlyArray<LogRecord>) {
+  const log = yield* EventLog
+  const writer = yield* log.writer(source)
+  yield* writer.append(records)
+}, Effect.scoped)
+
+layer(TestPostgres.layer, { excludeTestServices: true })("the ledger worker", (it) => {
+  it.effect("settles transfers within a shard, across shards, to nobody and beyond one's means", () =>
+    Effect.gen(function*() {
+      yield* Effect.forkScoped(everybodyWorks)
+      const bank = yield* open(nameOn(0, "bank"), "external")
+      const alice = yield* open(nameOn(0, "alice"))
+      const bob = yield* open(nameOn(1, "bob"))
+      expect((yield* ended(yield* ask(bank, alice, "100"))).status).toBe("committed")
+      expect((yield* ended(yield* ask(alice, bob, "30"))).status).toBe("committed")
+      const lost = yield* ended(yield* ask(alice, nameOn(1, "nobody"), "10"))
+      expect([lost.status, lost.reason?.code]).toEqual(["cancelled", "account_not_found"])
+      const tooMuch = yield* ended(yield* ask(alice, bob, "71"))
+      expect([tooMuch.status, tooMuch.reason?.code]).toEqual(["rejected", "insufficient_funds"])
+      expect(yield* postedOf(alice)).toEqual({ posted: 70n, held: 0n, sequence: 2n })
+      expect(yield* postedOf(bob)).toEqual({ posted: 30n, held: 0n, sequence: 1n })
+    }).pipe(Effect.provide(Layer.fresh(world))))
+
+  it.effect("applies a log that is published a second time once", () =>
+    Effect.gen(function*() {
+      const bank = yield* open(nameOn(0, "bank"), "external")
+      const carol = yield* open(nameOn(0, "carol"))
+      yield* ask(bank, carol, "5")
+      yield* ask(bank, carol, "6")
+      const records = yield* logOf(0)
+      yield* publish(0, records)
+      yield* publish(0, records)
+      yield* Effect.forkScoped(ledgerWorker(0))
+      const third = yield* ask(bank, carol, "7")
+      const again = yield* logOf(0)
+      yield* publish(0, again)
+      expect((yield* ended(third)).status).toBe("committed")
+      expect(yield* postedOf(carol)).toEqual({ posted: 18n, held: 0n, sequence: 3n })
+    }).pipe(Effect.provide(Layer.fresh(world))))
+
+  it.effect("stops a partition at a message that it cannot read, and goes on with the others", () =>
+    Effect.gen(function*() {
+      const bank = yield* open(nameOn(0, "bank"), "external")
+      const dave = yield* open(nameOn(0, "dave"))
+      const otherBank = accountId(
+        yield* open(
+          // another partition of the same shard
+          ["other-1", "other-2", "other-3", "other-4", "other-5", "other-6", "other-7", "other-8", "other-9"].map((
+            name
+          ) => accountId(name)).find((name) =>
+            partitionOf(name, partitions) < partitions / 2 &&
+            partitionOf(name, partitions) !== partitionOf(bank, partitions)
+          ) ?? nameOn(0, "other"),
+          "external"
+        )
+      )
+      const stuck = yield* ask(bank, dave, "5")
+      const records = yield* logOf(0)
+      yield* publish(
+        0,
+        records.map((record) => record.subject === stuck ? { ...record, payload: `{"type":"?"}` } : record)
+      )
+      yield* Effect.forkScoped(ledgerWorker(0))
+      const flowing = yield* ask(otherBank, dave, "7")
+      yield* publish(0, yield* logOf(0))
+      expect((yield* ended(flowing)).status).toBe("committed")
+      const queries = yield* Queries
+      expect(Option.getOrThrow(yield* queries.transfer(stuck)).status).toBe("requested")
+      // The place stands before the message: whoever comes next meets it again, nobody has passed it by.
+      const shards = yield* Shards
+      const log = yield* EventLog
+      const places = yield* shards.transact(
+        0,
+        ConsumerPositions.use((positions) => positions.load(log.identity, [partitionOf(bank, partitions)]))
+      )
+      const begin = (yield* log.bounds([partitionOf(bank, partitions)])).get(partitionOf(bank, partitions))
+      expect(places[0]?.next).toBeLessThan(begin?.end ?? 0n)
+    }).pipe(Effect.provide(Layer.fresh(world))))
+
+  it.effect("lets no worker move a place under a lease that another has taken since", () =>
+    Effect.gen(function*() {
+      const leases = yield* Leases
+      const shards = yield* Shards
+      const old: Lease = Option.getOrThrow(yield* leases.acquire(0, "ledger"))
+      yield* leases.release(old)
+      const current = Option.getOrThrow(yield* leases.acquire(0, "ledger"))
+      const move = (lease: Lease) =>
+        shards.transact(
+          0,
+          Effect.gen(function*() {
+            const positions = yield* ConsumerPositions
+            const [was] = yield* positions.load("memory:test", [0])
+            if (was === undefined) return
+            yield* positions.advance("memory:test", lease.epoch, [{ was, now: { ...was, next: was.next + 1n } }])
+          })
+        )
+      expect((yield* Effect.flip(move(old)))._tag).toBe("StaleOwner")
+      yield* move(current)
+      expect((yield* Effect.flip(leases.renew(old)))._tag).toBe("LeaseLost")
+    }).pipe(Effect.provide(Layer.fresh(world))))
+
+  it.effect("loses the race where another writer changed a balance that it had read", () =>
+    Effect.gen(function*() {
+      const shards = yield* Shards
+      const erin = yield* open(nameOn(0, "erin"), "external")
+      const known = yield* shards.transact(
+        0,
+        Ledger.use((ledger) => ledger.read({ accounts: new Set([erin]), transfers: new Set(), verdicts: new Set() }))
+      )
+      const account = known.accounts.get(erin)
+      if (account === undefined) return expect.fail("no account")
+      const write = shards.transact(
+        0,
+        Ledger.use((ledger) =>
+          ledger.write({
+            opened: [],
+            balances: [{ ...account, balance: { ...account.balance, held: 1n } }],
+            transfers: [],
+            holds: [],
+            journals: [],
+            verdicts: [],
+            events: []
+          })
+        )
+      )
+      yield* write
+      expect((yield* Effect.flip(write))._tag).toBe("LostRace")
+    }).pipe(Effect.provide(Layer.fresh(world))))
+
+  it.effect("writes all of a transaction or none of it", () =>
+    Effect.gen(function*() {
+      const shards = yield* Shards
+      const bank = yield* open(nameOn(0, "bank"), "external")
+      const before = (yield* logOf(0)).length
+      const exit = yield* Effect.exit(shards.transact(
+        0,
+        Effect.gen(function*() {
+          const positions = yield* ConsumerPositions
+          yield* positions.load("memory:none", [0])
+          return yield* Effect.fail("changed my mind")
+        })
+      ))
+      expect(exit._tag).toBe("Failure")
+      const { on } = yield* ShardDatabases
+      expect(yield* on(0, (sql) => sql`SELECT 1 FROM consumer_position WHERE log = 'memory:none'`)).toEqual([])
+      expect((yield* logOf(0)).length).toBe(before)
+      expect((yield* postedOf(bank)).sequence).toBe(0n)
+    }).pipe(Effect.provide(Layer.fresh(world))))
+
+  it.effect("two workers that both believe to own a shard apply everything once", () =>
+    Effect.gen(function*() {
+      const bank = yield* open(nameOn(0, "bank"), "external")
+      const frank = yield* open(nameOn(0, "frank"))
+      // The lease says one; a zombie does not ask. Both read the same log and write the same shard.
+      const zombie = yield* Effect.forkScoped(ledgerWorker(0).pipe(Effect.provide(unguardedLeases)))
+      const other = yield* Effect.forkScoped(ledgerWorker(0).pipe(Effect.provide(unguardedLeases)))
+      yield* Effect.forkScoped(relay(0))
+      const ids = yield* Effect.forEach(Array.from({ length: 200 }), () => ask(bank, frank, "1"), { concurrency: 20 })
+      const ends = yield* Effect.forEach(ids, ended, { concurrency: "unbounded" })
+      expect(ends.every(({ status }) => status === "committed")).toBe(true)
+      expect(yield* postedOf(frank)).toEqual({ posted: 200n, held: 0n, sequence: 200n })
+      yield* Fiber.interrupt(zombie)
+      yield* Fiber.interrupt(other)
+    }).pipe(Effect.provide(Layer.fresh(world))), 60_000)
+
+  it.effect("has its books only inside a transaction: the compiler knows no other way", () =>
+    Effect.gen(function*() {
+      const shards = yield* Shards
+      const read = Ledger.use((ledger) =>
+        ledger.read({ accounts: new Set(), transfers: new Set(), verdicts: new Set() })
+      )
+      const inside = shards.transact(0, read)
+      expectTypeOf<Effect.Services<typeof read>>().toEqualTypeOf<Ledger>()
+      expectTypeOf<Effect.Services<typeof inside>>().toEqualTypeOf<never>()
+      expect((yield* inside).accounts.size).toBe(0)
+    }).pipe(Effect.provide(Layer.fresh(world))))
+
+  it.effect("finds transfers that got no answer, and those alone", () =>
+    Effect.gen(function*() {
+      const bank = yield* open(nameOn(0, "bank"), "external")
+      const grace = yield* open(nameOn(0, "grace"))
+      const waiting = yield* ask(bank, grace, "5")
+      const silent = yield* SilentTransfers
+      const never = { requested: Duration.hours(1), held: Duration.hours(1) }
+      const now = { requested: Duration.zero, held: Duration.zero }
+      expect(yield* silent.find(0, never, 0, 10)).toEqual([])
+      expect((yield* silent.find(0, now, 0, 10)).map(({ transfer }) => transfer.terms.transfer)).toEqual([waiting])
+      expect(yield* silent.find(1, now, 0, 10)).toEqual([])
+    }).pipe(Effect.provide(Layer.fresh(world))))
+})
+
+/** Leases that anybody has at any time, all with the epoch that the shard knows. */
+const unguardedLeases = Layer.effect(
+  Leases,
+  Effect.gen(function*() {
+    const { on } = yield* ShardDatabases
+    yield* on(0, (sql) =>
+      sql`
+      INSERT INTO lease (role, holder, epoch, expires_at) VALUES ('ledger', 'everybody', 1, 'infinity')
+      ON CONFLICT DO NOTHING`)
+    return Leases.of({
+      timeToLive: Duration.seconds(2),
+      acquire: (shard, role) => Effect.succeedSome({ shard, role, epoch: 1n }),
+      renew: () => Effect.void,
+      release: () => Effect.void
+    })
+  })
+)
