@@ -94,7 +94,10 @@ const launch = Effect.fnUntraced(function*(
       archived
         ? `-XX:SharedArchiveFile=${programs.archive}`
         : `-XX:ArchiveClassesAtExit=${unfinished(programs.archive)}`,
-      ...["-cp", programs.classPath, "kafka.Kafka", properties]
+      "-cp",
+      programs.classPath,
+      "kafka.Kafka",
+      properties
     ],
     cwd: folder,
     env: environment(),
@@ -133,8 +136,14 @@ const launch = Effect.fnUntraced(function*(
 
 /** Small, and quick to start rather than quick for ever; for measuring, take TieredStopAtLevel away. */
 const jvm = [
-  ...["-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+ExitOnOutOfMemoryError"],
-  ...["-Xshare:auto", "-Xlog:disable", "-Xlog:all=error:stderr"],
+  "-Xms256m",
+  "-Xmx512m",
+  "-XX:+UseSerialGC",
+  "-XX:TieredStopAtLevel=1",
+  "-XX:+ExitOnOutOfMemoryError",
+  "-Xshare:auto",
+  "-Xlog:disable",
+  "-Xlog:all=error:stderr",
   "-Djava.awt.headless=true",
   "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
   "-Dorg.slf4j.simpleLogger.log.kafka.server.KafkaRaftServer=info",
@@ -213,9 +222,11 @@ const format = Effect.fnUntraced(function*(folder: string, properties: string, p
     })
   }
   const tool = ["-cp", programs.classPath, "kafka.tools.StorageTool", "format", "--ignore-formatted"]
-  const { code, output } = yield* ServerProcess.run(programs.java, [
-    ...[...jvm, ...tool, "--cluster-id", clusterId, "--config", properties]
-  ], { cwd: folder, env: environment() }).pipe(
+  const about = ["--cluster-id", clusterId, "--config", properties]
+  const { code, output } = yield* ServerProcess.run(programs.java, [...jvm, ...tool, ...about], {
+    cwd: folder,
+    env: environment()
+  }).pipe(
     Effect.catchTag("NotStarted", (error) => Effect.succeed({ code: -1, output: error.message }))
   )
   if (code !== 0) {

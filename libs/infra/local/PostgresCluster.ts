@@ -145,8 +145,13 @@ const create = Effect.fnUntraced(function*(
       const { code, output } = yield* ServerProcess.run(
         programs.initdb,
         [
-          ...["--pgdata", data, "--username", superuser, "--pwfile", secret, "--auth", "scram-sha-256"],
-          ...["--encoding", "UTF8", "--locale", "C", "--no-instructions"],
+          `--pgdata=${data}`,
+          `--username=${superuser}`,
+          `--pwfile=${secret}`,
+          "--auth=scram-sha-256",
+          "--encoding=UTF8",
+          "--locale=C",
+          "--no-instructions",
           ...(options.durable ? [] : ["--no-sync"])
         ],
         { account, cwd: folder, env: environment }

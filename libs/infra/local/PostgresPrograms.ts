@@ -95,7 +95,16 @@ const unprivilegedAccount = Effect.fnUntraced(function*(dataDir: string) {
     if (account !== undefined) return account
   }
   const [name] = accountNames
-  const made = yield* run("useradd", ["--system", "--user-group", "--no-create-home", "--home-dir", "/", name]).pipe(
+  const made = yield* run("useradd", [
+    "--system",
+    "--user-group",
+    "--no-create-home",
+    "--home-dir",
+    "/",
+    "--shell",
+    "/bin/false",
+    name
+  ]).pipe(
     Effect.catchTag("NotStarted", (error) => Effect.succeed({ code: -1, output: error.message }))
   )
   const account = yield* accountOf(name)
