@@ -1,9 +1,10 @@
 /**
- * The reconciler: asks again what got no answer, by appending events only. It never touches a balance, and releases
- * nothing by age: it asks, and the destination's verdict decides.
+ * The reconciler: asks again what got no answer, by appending events only; and proves the invariants. It never touches a
+ * balance, and releases nothing by age: it asks, and the destination's verdict decides.
  */
 import { Clock, Duration, Effect, Metric, Random } from "effect"
 import { ShardLog } from "#domain/messaging/ShardLog.ts"
+import { Checks, violationsOf } from "#domain/reconciliation/Checks.ts"
 import { type Patience, question, SilentTransfers } from "#domain/reconciliation/SilentTransfers.ts"
 import { type Lease, whileHolding } from "#domain/sharding/Leases.ts"
 import type { ShardId } from "#domain/sharding/ShardMap.ts"
@@ -11,16 +12,22 @@ import * as Metrics from "#infra/telemetry/Metrics.ts"
 
 export interface ReconcilerOptions {
   readonly patience: Patience
-  /** How often to look. */
+  /** How often to look for silent transfers. */
   readonly every: Duration.Duration
+  /** How often to prove the invariants. */
+  readonly checkEvery: Duration.Duration
 }
 
 const mostPerLook = 500
+/** A check that found this many need not say more in the logs. */
+const mostReported = 20
 const longestPauseMillis = 10 * 60_000
 
 /** Looks after a shard's transfers for as long as this process holds the reconciler's lease. */
 export const reconciler = (shard: ShardId, options: ReconcilerOptions) =>
-  whileHolding(shard, "reconciler", (lease) => askAgain(lease, options))
+  whileHolding(shard, "reconciler", (lease) =>
+    // The invariants are proved over all shards at once, by whoever looks after the first.
+    shard === 0 ? Effect.raceFirst(askAgain(lease, options), prove(options)) : askAgain(lease, options))
 
 const askAgain = Effect.fnUntraced(function*({ shard }: Lease, { every, patience }: ReconcilerOptions) {
   const silent = yield* SilentTransfers
@@ -55,4 +62,20 @@ const askAgain = Effect.fnUntraced(function*({ shard }: Lease, { every, patience
     yield* Effect.sleep(every)
   })
   return yield* Effect.forever(look)
+})
+
+/** Runs every check at intervals. What it finds is said loudly and counted; mending it is for people. */
+const prove = Effect.fnUntraced(function*({ checkEvery, every, patience }: ReconcilerOptions) {
+  const checks = yield* Checks
+  const grace = Duration.sum(Duration.max(patience.held, patience.requested), Duration.times(every, 4))
+  const once = Effect.gen(function*() {
+    const found = violationsOf(yield* checks.run({ atRest: false, grace }))
+    yield* Metric.update(Metrics.violations, found.length)
+    yield* Effect.forEach(found.slice(0, mostReported), (violation) => Effect.logError("invariant broken", violation), {
+      discard: true
+    })
+    yield* Effect.logInfo("invariants checked", { violations: found.length })
+    yield* Effect.sleep(checkEvery)
+  })
+  return yield* Effect.forever(once)
 })

@@ -2,7 +2,7 @@
  * Group commit: what comes in while one batch is on the wire is the next batch. A bounded queue and a few writers; no
  * timer, so a lone item is written at once and a crowd is written together.
  */
-import { Cause, Deferred, Effect, Exit, Fiber, Queue, type Scope } from "effect"
+import { type Cause, Deferred, Effect, Exit, Fiber, Queue, type Scope } from "effect"
 
 export interface GroupCommitOptions<A, B, E, F> {
   /** How many batches may be on the wire at once. */

@@ -6,7 +6,7 @@
  */
 import { NodeServices } from "@effect/platform-node"
 import { PgClient, PgMigrator } from "@effect/sql-pg"
-import { Effect, FileSystem, Redacted, Schema } from "effect"
+import { Effect, FileSystem, type Redacted, Schema } from "effect"
 import { Migrator, SqlClient } from "effect/sql"
 import { fileURLToPath } from "node:url"
 import { connect } from "./Postgres.ts"

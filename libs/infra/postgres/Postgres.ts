@@ -2,7 +2,7 @@
  * Connections to PostgreSQL, and what its errors mean to us.
  */
 import { PgClient } from "@effect/sql-pg"
-import { Context, Effect, Layer, Predicate, Redacted, Scope } from "effect"
+import { Context, Effect, Layer, Predicate, type Redacted, Scope } from "effect"
 import type { SqlError } from "effect/sql"
 
 export interface ConnectionOptions {
