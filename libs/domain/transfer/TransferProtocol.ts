@@ -122,16 +122,17 @@ export const decide = (view: ShardView, { event, from }: Pick<Message, "event" |
     case "transfer.expiry_due":
       return bySource(view, event, (transfer) => transfer.status === "authorized" ? cancel(transfer, expired) : [])
     case "transfer.held":
-      return Result.succeed(credit(view, event, from))
+      return contradicted(view, event) ?? Result.succeed(credit(view, event, from))
     case "transfer.recalled":
-      return Result.succeed(recall(view, event, event.reason, from))
+      return contradicted(view, event) ?? Result.succeed(recall(view, event, event.reason, from))
     case "transfer.credited":
-      return bySource(view, event, (transfer) =>
-        transfer.status === "held"
+      return bySource(view, event, (transfer) => {
+        if (transfer.status === "committed") return []
+        if (transfer.status !== "held") return violation(event, `it is ${transfer.status}`)
+        return event.amount === transfer.moving
           ? commit(view, transfer, from)
-          : transfer.status === "committed"
-          ? []
-          : violation(event, `it is ${transfer.status}`))
+          : violation(event, `${event.amount} were credited, ${transfer.moving} are held`)
+      })
     case "transfer.refused":
       return bySource(view, event, (transfer) =>
         transfer.status === "held"
@@ -269,6 +270,14 @@ const refuse = (terms: Terms, from: ShardId, reason: Reason): ReadonlyArray<Chan
   { _tag: "Ruled", verdict: { terms, from, ruling: "REFUSED", reason } },
   { _tag: "Announced", event: { type: "transfer.refused", ...terms, reason } }
 ]
+
+/** A verdict was given on another amount than is asked about now: one of the two shards lost what it once knew. */
+const contradicted = (view: ShardView, event: TransferEvent): Decision | undefined => {
+  const ruled = view.verdict(event.transfer)?.terms.amount
+  return ruled === undefined || ruled === event.amount
+    ? undefined
+    : Result.fail(violation(event, `its verdict is on ${ruled}, not ${event.amount}`))
+}
 
 const sayAgain = (verdict: Verdict): Change => ({
   _tag: "Announced",

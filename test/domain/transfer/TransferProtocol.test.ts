@@ -218,6 +218,15 @@ describe("a destination", () => {
     }
   )
 
+  it.each<Event["type"]>(["transfer.held", "transfer.recalled"])(
+    "that is told %s of another amount than it ruled on says that this cannot be",
+    (type) => {
+      const view = shard(1, [funded(bob, 0n)], { verdict: credited })
+      const decision = decide(view, { event: eventOf(type, { ...across, amount: part }), from: 0 })
+      assert.match(String(Result.isFailure(decision) && decision.failure.message), /its verdict is on 70, not 30/)
+    }
+  )
+
   it("credits against the clearing account of the shard that the money comes from", () => {
     const changes = Result.getOrThrow(
       decide(shard(1, [funded(bob, 0n)]), { event: eventOf("transfer.held", across), from: 0 })
@@ -267,6 +276,12 @@ describe("a source", () => {
         posting: { transfer, step: "commit", debit: alice, credit: "clearing:0:to:1:EUR", amount: whole, currency: EUR }
       })
     }
+  })
+
+  it("that hears of a credit of another amount than it holds says that this cannot be", () => {
+    const view = shard(0, [funded(alice, 100n)], { transfer: heldOf() })
+    const decision = decide(view, { event: eventOf("transfer.credited", { ...across, amount: part }), from: 1 })
+    assert.match(String(Result.isFailure(decision) && decision.failure.message), /30 were credited, 70 are held/)
   })
 
   it("gives the destination's reason for what was refused", () => {
