@@ -1,7 +1,7 @@
 /**
  * Bodies: read within limits, parsed strictly, decoded by the contract. What does not hold is refused with its own code.
  */
-import { Effect, Schema } from "effect"
+import { Effect, Result, Schema } from "effect"
 import type { HttpServerRequest } from "effect/http"
 import { isUtf8 } from "node:buffer"
 import { hash } from "node:crypto"
@@ -22,7 +22,9 @@ export interface Read<A> {
 
 const jsonMediaType = /^application\/json\s*(?:;\s*charset\s*=\s*(?:utf-8|"utf-8")\s*)?;?$/i
 
-const unsupported = (detail: string) => new Refusal({ code: "unsupported_media_type", detail })
+const notJson = new Refusal({ code: "unsupported_media_type", detail: "the body must be application/json in UTF-8" })
+const encoded = new Refusal({ code: "unsupported_media_type", detail: "the body must not have a content encoding" })
+const notUtf8 = new Refusal({ code: "malformed_json", detail: "the body is not valid UTF-8" })
 
 const tooLarge = new Refusal({
   code: "payload_too_large",
@@ -70,32 +72,35 @@ const collected = (source: IncomingMessage): Effect.Effect<Buffer, Refusal> =>
     return Effect.sync(stop)
   })
 
+/** What the headers have against the body, before any of it is read. */
+const refusedUnread = ({ headers }: HttpServerRequest.HttpServerRequest): Refusal | undefined => {
+  const mediaType = headers["content-type"]
+  if (mediaType === undefined || !jsonMediaType.test(mediaType)) return notJson
+  const encoding = headers["content-encoding"]
+  if (encoding !== undefined && encoding.toLowerCase() !== "identity") return encoded
+  return Number(headers["content-length"] ?? 0) > maximumBytes ? tooLarge : undefined
+}
+
 /**
  * A reader of the bodies of one operation.
  *
  * @param operation method and route, such as `POST /v1/transfers`: part of the fingerprint
  */
 export const reader = <A, I>(operation: string, schema: Schema.Codec<A, I>) => {
-  const decode = Schema.decodeUnknownEffect(schema, { errors: "all", onExcessProperty: "error" })
-  return Effect.fnUntraced(function*(
-    request: HttpServerRequest.HttpServerRequest
-  ): Effect.fn.Return<Read<A>, Refusal> {
-    const { headers } = request
-    const mediaType = headers["content-type"]
-    if (mediaType === undefined || !jsonMediaType.test(mediaType)) {
-      return yield* unsupported("the body must be application/json in UTF-8")
-    }
-    const encoding = headers["content-encoding"]
-    if (encoding !== undefined && encoding.toLowerCase() !== "identity") {
-      return yield* unsupported("the body must not have a content encoding")
-    }
-    if (Number(headers["content-length"] ?? 0) > maximumBytes) return yield* tooLarge
-    const bytes = yield* bytesOf(request)
-    if (!isUtf8(bytes)) return yield* new Refusal({ code: "malformed_json", detail: "the body is not valid UTF-8" })
-    const parsed = yield* Effect.fromResult(parse(bytes.toString("utf8"))).pipe(
-      Effect.mapError((fault) => new Refusal(fault))
-    )
-    const value = yield* Effect.mapError(decode(parsed), (error) => refusalOf(error.issue, ""))
-    return { value, fingerprint: hash("sha256", `${operation}\n${canonical(parsed)}`, "hex") }
-  })
+  const decode = Schema.decodeUnknownResult(schema, { errors: "all", onExcessProperty: "error" })
+
+  const understood = (bytes: Buffer): Effect.Effect<Read<A>, Refusal> => {
+    if (!isUtf8(bytes)) return Effect.fail(notUtf8)
+    const parsed = parse(bytes.toString("utf8"))
+    if (Result.isFailure(parsed)) return Effect.fail(new Refusal(parsed.failure))
+    const decoded = decode(parsed.success)
+    if (Result.isFailure(decoded)) return Effect.fail(refusalOf(decoded.failure.issue, ""))
+    const fingerprint = hash("sha256", `${operation}\n${canonical(parsed.success)}`, "hex")
+    return Effect.succeed({ value: decoded.success, fingerprint })
+  }
+
+  return (request: HttpServerRequest.HttpServerRequest): Effect.Effect<Read<A>, Refusal> => {
+    const refused = refusedUnread(request)
+    return refused === undefined ? Effect.flatMap(bytesOf(request), understood) : Effect.fail(refused)
+  }
 }
