@@ -126,7 +126,7 @@ export const fill = (shards: TestShards) => {
       Layer.provide(PgIntake.layer(), as("counterpoise_api")),
       Layer.provide(PgShards.layer, as("counterpoise_ledger")),
       Layer.provide(PgShardLog.layer, as("counterpoise_reconciler"))
-    ]),
+    ], { local: true }),
     Effect.orDie
   )
 }

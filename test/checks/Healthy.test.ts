@@ -1,13 +1,12 @@
 /** Healthy books open nothing: a checker that cries wolf is switched off. */
 import { expect, layer } from "@effect/vitest"
-import { Duration, Effect, Layer, Record } from "effect"
-import { Checks, violationsOf } from "#domain/reconciliation/Checks.ts"
+import { Effect, Record } from "effect"
+import { violationsOf } from "#domain/reconciliation/Checks.ts"
 import type { TransferStatus } from "#domain/transfer/Transfer.ts"
-import * as PgChecks from "#infra/postgres/PgChecks.ts"
 import { connect } from "#infra/postgres/Postgres.ts"
-import { ShardDatabases } from "#infra/postgres/ShardDatabases.ts"
 import { TestPostgres } from "../support/TestPostgres.ts"
 import { fill, type TransferName } from "./Books.ts"
+import { check } from "./Checking.ts"
 
 const states = {
   depositAnn: "committed",
@@ -42,9 +41,7 @@ layer(TestPostgres.layer, { excludeTestServices: true, timeout: "2 minutes" })("
       const postgres = yield* TestPostgres
       const shards = yield* postgres.freshShards(2)
       const { transfer } = yield* fill(shards)
-      const runs = yield* Checks.use((checks) => checks.run({ atRest: true, grace: Duration.hours(1) })).pipe(
-        Effect.provide(Layer.provide(PgChecks.layer, ShardDatabases.layer({ ...shards, role: "counterpoise_auditor" })))
-      )
+      const runs = yield* check(shards)
       expect(violationsOf(runs)).toEqual([])
 
       const found = new Map<string, string>()
