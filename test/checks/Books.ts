@@ -72,6 +72,8 @@ const wish = (
   }
 ) => ({ amount, capture, currency, destination, expires, source })
 
+type Wish = ReturnType<typeof wish>
+
 /** The transfers by name, of accounts by name. */
 const wishesOf = (at: ReturnType<typeof accountsOf>) => ({
   depositAnn: wish({ source: at.bank0, destination: at.ann0, amount: 100_000n }),
@@ -119,15 +121,22 @@ export interface Books {
 }
 
 /** Opens the accounts on two fresh shards, and lets the transfers go as far as they do. */
-export const fill = (shards: TestShards) => {
+export const fill = (shards: TestShards) => Effect.orDie(Effect.provide(keepBooks, parts(shards), { local: true }))
+
+/**
+ * Goes on with the books for ever: transfers to and fro, and everything delivered a little at a time, from the first
+ * message of all on. What was delivered before comes again; what never was comes late.
+ */
+export const traffic = (shards: TestShards, { at }: Books) =>
+  Effect.orDie(Effect.provide(payEachOther(at), parts(shards), { local: true }))
+
+/** All that writes books, each part in its own role. */
+const parts = (shards: TestShards) => {
   const as = (role: string) => ShardDatabases.layer({ ...shards, role })
-  return keepBooks.pipe(
-    Effect.provide([
-      Layer.provide(PgIntake.layer(), as("counterpoise_api")),
-      Layer.provide(PgShards.layer, as("counterpoise_ledger")),
-      Layer.provide(PgShardLog.layer, as("counterpoise_reconciler"))
-    ], { local: true }),
-    Effect.orDie
+  return Layer.mergeAll(
+    Layer.provide(PgIntake.layer(), as("counterpoise_api")),
+    Layer.provide(PgShards.layer, as("counterpoise_ledger")),
+    Layer.provide(PgShardLog.layer, as("counterpoise_reconciler"))
   )
 }
 
@@ -144,7 +153,7 @@ const keepBooks = Effect.gen(function*() {
 
   const stays = (type: TransferEventType, name: TransferName) => `${type} ${transfer(name).transfer}`
   const withheld = new Set(undelivered.map(([type, name]) => stays(type, name)))
-  const deliver = delivery(withheld)
+  const deliver = Effect.repeat(delivery(withheld), { while: (delivered) => delivered > 0 })
 
   withheld.add(stays("transfer.held", "recalled"))
   yield* deliver
@@ -184,24 +193,41 @@ const openAccounts = Effect.fnUntraced(function*(at: Books["at"]) {
 })
 
 const requestTransfers = Effect.fnUntraced(function*(at: Books["at"]) {
+  const requested = new Map<string, Terms>()
+  for (const [name, wish] of Object.entries(wishesOf(at))) requested.set(name, yield* request(name, wish))
+  return requested
+})
+
+const request = Effect.fnUntraced(function*(key: string, wish: Wish) {
   const intake = yield* Intake
   const { map } = yield* Shards
-  const requested = new Map<string, Terms>()
-  for (const [name, { amount, capture, currency, destination, expires, source }] of Object.entries(wishesOf(at))) {
-    const id = TransferId.make(begunAtMillis + requested.size, partitionOf(source, map.partitions), random)
-    const terms = { transfer: id, source, destination, amount: Amount.make(amount), currency }
-    yield* intake.request({
-      request: requestOf(name),
-      terms,
-      capture,
-      expiresInSeconds: expires,
-      reference: null,
-      description: null,
-      metadata: {}
-    })
-    requested.set(name, terms)
-  }
-  return requested
+  const { amount, capture, currency, destination, expires, source } = wish
+  const id = TransferId.make(begunAtMillis, partitionOf(source, map.partitions), random)
+  const terms = { transfer: id, source, destination, amount: Amount.make(amount), currency }
+  yield* intake.request({
+    request: requestOf(key),
+    terms,
+    capture,
+    expiresInSeconds: expires,
+    reference: null,
+    description: null,
+    metadata: {}
+  })
+  return terms
+})
+
+const payEachOther = Effect.fnUntraced(function*({ ann0, bob0, cyd1, dan1, jar1 }: Books["at"]) {
+  const pairs = [[ann0, cyd1], [cyd1, bob0], [bob0, dan1], [dan1, ann0], [ann0, bob0], [bob0, jar1]] as const
+  const deliver = delivery(new Set())
+  let paid = 0
+  return yield* Effect.forever(Effect.andThen(
+    Effect.forEach(
+      pairs,
+      ([source, destination]) => request(`pay ${paid++}`, wish({ source, destination, amount: 7n })),
+      { concurrency: "unbounded", discard: true }
+    ),
+    deliver
+  ))
 })
 
 const requestOf = (key: string) => ({
@@ -220,13 +246,13 @@ const say = Effect.fnUntraced(function*(events: ReadonlyArray<TransferEvent>) {
 })
 
 /**
- * Delivers what stands in the shards' logs, and what comes of it, until nothing is left but what is `withheld` ("type
- * transfer") at that time: relay and worker in one.
+ * Delivers what has come into the shards' logs since the last time, but for what is `withheld` ("type transfer") now, and
+ * answers how much that was: relay and worker in one.
  */
 const delivery = (withheld: ReadonlySet<string>) => {
   const carried = new Map<ShardId, bigint>()
   let waiting: ReadonlyArray<Message> = []
-  const round = Effect.gen(function*() {
+  return Effect.gen(function*() {
     const log = yield* ShardLog
     const shards = yield* Shards
     const fresh = yield* Effect.forEach(
@@ -251,7 +277,6 @@ const delivery = (withheld: ReadonlySet<string>) => {
     }
     return messages.length
   })
-  return Effect.repeat(round, { while: (delivered) => delivered > 0 })
 }
 
 const work = Effect.fnUntraced(
