@@ -119,7 +119,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
     name: "counterpoise event log",
     maxConnections: options.maxConnections ?? 6
   }).pipe(Effect.catch(unavailable("open")))
-  yield* verifySchema(sql, "log").pipe(Effect.catchTag("SqlError", unavailable("open")))
+  yield* verifySchema(sql, "log").pipe(Effect.catchTags({ SqlError: unavailable("open"), PlatformError: Effect.die }))
 
   const identityNow = (operation: string) =>
     sql<{ readonly id: string; readonly chance: string }>`
@@ -146,30 +146,28 @@ const make = Effect.fnUntraced(function*(options: Options) {
 
   const headOf = (partition: number) => heads.get(partition) ?? 0n
 
+  const hasNews = ({ next }: Waiter) => {
+    for (const [partition, offset] of next) if (headOf(partition) > offset) return true
+    return false
+  }
+
+  /** Ends the wait of those concerned, and says whether there were any. */
+  const endWaiting = (outcome: Effect.Effect<void, EventLogUnavailable>, concerns: (waiter: Waiter) => boolean) => {
+    // Taken out first: who is woken may be back, waiting for the next record, before this loop ends.
+    const ended = [...waiters].filter(concerns)
+    for (const waiter of ended) waiters.delete(waiter)
+    for (const { news } of ended) Deferred.doneUnsafe(news, outcome)
+    return ended.length > 0
+  }
+
+  const giveUpWaiting = (error: EventLogUnavailable) => endWaiting(Effect.fail(error), () => true)
+
   /** Takes note of where partitions end, and wakes those to whom that is news. Says whether there was any such. */
   const learn = (rows: ReadonlyArray<HeadRow>): boolean => {
     for (const { partition, next_offset } of rows) {
       if (next_offset > headOf(partition)) heads.set(partition, next_offset)
     }
-    const before = waiters.size
-    for (const waiter of waiters) {
-      for (const [partition, next] of waiter.next) {
-        if (headOf(partition) > next) {
-          waiters.delete(waiter)
-          Deferred.doneUnsafe(waiter.news, Effect.void)
-          break
-        }
-      }
-    }
-    return waiters.size < before
-  }
-
-  const giveUpWaiting = (error: EventLogUnavailable, concerns: (waiter: Waiter) => boolean = () => true) => {
-    for (const waiter of waiters) {
-      if (!concerns(waiter)) continue
-      waiters.delete(waiter)
-      Deferred.doneUnsafe(waiter.news, Effect.fail(error))
-    }
+    return endWaiting(Effect.void, hasNews)
   }
 
   yield* Effect.addFinalizer(() =>
@@ -236,8 +234,8 @@ const make = Effect.fnUntraced(function*(options: Options) {
 
   const wait = (next: ReadonlyMap<number, bigint>) =>
     Effect.suspend(() => {
-      for (const [partition, offset] of next) if (headOf(partition) > offset) return Effect.void
       const waiter: Waiter = { next, news: Deferred.makeUnsafe() }
+      if (hasNews(waiter)) return Effect.void
       waiters.add(waiter)
       someoneWaits.openUnsafe()
       return Effect.ensuring(Deferred.await(waiter.news), Effect.sync(() => waiters.delete(waiter)))
@@ -355,7 +353,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
     yield* Effect.addFinalizer(() =>
       Effect.sync(() => {
         isOpen = false
-        giveUpWaiting(closed, (waiter) => waiter.next === next)
+        endWaiting(Effect.fail(closed), (waiter) => waiter.next === next)
       })
     )
     const stretches = () => {
