@@ -124,11 +124,17 @@ export interface Books {
 export const fill = (shards: TestShards) => Effect.orDie(Effect.provide(keepBooks, parts(shards), { local: true }))
 
 /**
- * Goes on with the books for ever: transfers to and fro, and everything delivered a little at a time, from the first
+ * Goes on with the books for ever: new transfers to and fro, and everything delivered a little at a time, from the first
  * message of all on. What was delivered before comes again; what never was comes late.
  */
 export const traffic = (shards: TestShards, { at }: Books) =>
-  Effect.orDie(Effect.provide(payEachOther(at), parts(shards), { local: true }))
+  Effect.orDie(
+    Effect.provide(Effect.forever(Effect.andThen(pay(at), delivery(new Set()))), parts(shards), { local: true })
+  )
+
+/** New transfers to and fro, and everything delivered until all have ended. */
+export const settle = (shards: TestShards, { at }: Books) =>
+  Effect.orDie(Effect.provide(Effect.andThen(pay(at), untilQuiet(delivery(new Set()))), parts(shards), { local: true }))
 
 /** All that writes books, each part in its own role. */
 const parts = (shards: TestShards) => {
@@ -153,7 +159,7 @@ const keepBooks = Effect.gen(function*() {
 
   const stays = (type: TransferEventType, name: TransferName) => `${type} ${transfer(name).transfer}`
   const withheld = new Set(undelivered.map(([type, name]) => stays(type, name)))
-  const deliver = Effect.repeat(delivery(withheld), { while: (delivered) => delivered > 0 })
+  const deliver = untilQuiet(delivery(withheld))
 
   withheld.add(stays("transfer.held", "recalled"))
   yield* deliver
@@ -216,18 +222,13 @@ const request = Effect.fnUntraced(function*(key: string, wish: Wish) {
   return terms
 })
 
-const payEachOther = Effect.fnUntraced(function*({ ann0, bob0, cyd1, dan1, jar1 }: Books["at"]) {
-  const pairs = [[ann0, cyd1], [cyd1, bob0], [bob0, dan1], [dan1, ann0], [ann0, bob0], [bob0, jar1]] as const
-  const deliver = delivery(new Set())
-  let paid = 0
-  return yield* Effect.forever(Effect.andThen(
-    Effect.forEach(
-      pairs,
-      ([source, destination]) => request(`pay ${paid++}`, wish({ source, destination, amount: 7n })),
-      { concurrency: "unbounded", discard: true }
-    ),
-    deliver
-  ))
+const pay = Effect.fnUntraced(function*({ ann0, bob0, cyd1, dan1, nobody1 }: Books["at"]) {
+  const pairs = [[ann0, cyd1], [cyd1, bob0], [bob0, dan1], [dan1, ann0], [ann0, bob0], [bob0, nobody1]] as const
+  yield* Effect.forEach(
+    pairs,
+    ([source, destination]) => request(`pay ${random()}`, wish({ source, destination, amount: 7n })),
+    { concurrency: "unbounded", discard: true }
+  )
 })
 
 const requestOf = (key: string) => ({
@@ -278,6 +279,9 @@ const delivery = (withheld: ReadonlySet<string>) => {
     return messages.length
   })
 }
+
+const untilQuiet = <E, R>(deliver: Effect.Effect<number, E, R>) =>
+  Effect.repeat(deliver, { while: (delivered) => delivered > 0 })
 
 const work = Effect.fnUntraced(
   function*(shard: ShardId, isHome: (account: string) => boolean, messages: ReadonlyArray<Message>) {
