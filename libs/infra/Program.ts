@@ -1,6 +1,6 @@
 /**
  * How a process runs: its logs, its configuration's mistakes said plainly, and its end. SIGTERM and SIGINT interrupt it:
- * it finishes its batch, gives up its leases and closes its pools, then exits with 0. A second signal ends it at once.
+ * it finishes its batch, gives up its leases and closes its pools, then exits with 0.
  */
 import { NodeRuntime } from "@effect/platform-node"
 import { Cause, Effect, Exit, Option } from "effect"

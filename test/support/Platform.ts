@@ -3,7 +3,7 @@
  */
 import { type ChildProcess, spawn } from "node:child_process"
 import { randomInt } from "node:crypto"
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import path from "node:path"
 import { setTimeout as pause } from "node:timers/promises"
@@ -65,6 +65,8 @@ export class Platform {
     } = {}
   ): Promise<Platform> {
     const dataDir = options.dataDir ?? mkdtempSync(path.join(tmpdir(), "counterpoise-e2e-"))
+    // As root, PostgreSQL runs as somebody else, who must be able to enter.
+    chmodSync(dataDir, 0o755)
     const child = spawn(
       process.execPath,
       [path.join(root, "apps/stack/main.ts"), ...(options.separate === true ? ["--separate"] : [])],
