@@ -48,6 +48,7 @@ export interface CheckOptions {
 export interface Run {
   readonly check: Check
   readonly shard: ShardId | null
+  /** How long it took; the checks over all shards share their evidence, and so its time. */
   readonly millis: number
   /** What it found: at most {@link mostViolations}. */
   readonly violations: ReadonlyArray<Violation>

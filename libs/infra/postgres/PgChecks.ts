@@ -149,7 +149,11 @@ export const layer = Layer.effect(
       Effect.forEach(databases.shards, look, { concurrency: 2 })
 
     const ask = Effect.fnUntraced(function*(sql: PgClient.PgClient, shard: ShardId, { query, ...check }: ShardCheck) {
-      const offending = sql.unsafe(`SELECT subject, detail FROM (${query}) AS offending LIMIT ${mostViolations}`)
+      // Materialized, because a planner that sees the LIMIT prefers plans that find a first row soon, and there is none:
+      // of half a million entries one check took 71 seconds so, and takes half a second now.
+      const offending = sql.unsafe(
+        `WITH offending AS MATERIALIZED (${query}) SELECT subject, detail FROM offending LIMIT ${mostViolations}`
+      )
       const [took, rows] = yield* Effect.timed(offending.unprepared)
       const violations = violationRows(rows).map((row) => ({ check: check.name, shard, ...row }))
       return { check, shard, millis: Math.round(Duration.toMillis(took)), violations }
