@@ -129,7 +129,6 @@ if (addresses === undefined) {
           key: "acc_1",
           value: `{"amount":"1250"}`,
           headers: {
-            "content-type": "application/json",
             ce_specversion: "1.0",
             ce_id: "3-77",
             ce_source: "/ledger/shard/3",

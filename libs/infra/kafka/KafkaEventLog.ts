@@ -2,14 +2,15 @@
  * The event log in Kafka, by kafkajs, of which nothing is seen outside this file.
  *
  * Who reads which partition is decided by leases, so readers need no consumer groups and take part in none: they fetch the
- * partitions they are told, from the offsets they are told. No rebalance can pause them, no coordinator be missing, and
- * no offset be reset behind their back; kafkajs's consumer does all three (docs: an offset out of range becomes the earliest).
+ * partitions they are told, from the offsets they are told. No rebalance can pause them, no group coordinator be missing,
+ * and an offset that the topic does not have is an error; kafkajs's consumer would go on from the earliest instead.
  *
- * They read what is appended as soon as it is, whether its transaction is committed or not. That is as true (a shard's
- * log holds only what was committed there), and it is safer: kafkajs, reading committed records only, lets some records
- * of two overlapping aborted transactions through and not others; seen on a broker of version 4.1. A consumer
- * that acted on the later ones would take the earlier ones, appended again, for replays. It also means that a writer
- * which was killed holds nobody up. So transactions are for fencing writers, and for readers who are not ours.
+ * They read what is appended as soon as it is, whether or not its transaction is committed. That is as true, since a
+ * shard's log holds only what was committed there, and it is safer. Of two overlapping aborted transactions kafkajs, when
+ * it reads committed records only, lets some records through and not others (seen with Kafka 4.1; test/messaging keeps
+ * it). A consumer that has acted on a later one takes the earlier ones, appended again, for replays: they are lost. Nor
+ * does a writer that was killed in the middle of an append hold anybody up. Transactions are there to fence writers, and
+ * for readers who are not ours.
  *
  * The first record of partition 0 founds the log and names it: a topic that was lost and is made anew is another log.
  */
@@ -71,8 +72,11 @@ const retry = { initialRetryTime: 5, multiplier: 1.5, factor: 0.2, maxRetryTime:
 const fewRetries = { ...retry, retries: 8 }
 /** How long anything but a fetch may take, kafkajs's own retries included. */
 const patience = "15 seconds"
-/** A fetch waits so long for a first record; a reader is closed, and a full partition has room again, by then. */
-const longPollMillis = 100
+/**
+ * A fetch waits so long for a first record; a reader that is closed waits for its fetch. While a partition is left out
+ * for lack of room the others wait less, as it can be asked for again only then.
+ */
+const longPollMillis = { idle: 250, full: 20 }
 /** An answer has at most so many bytes, of one partition and in all: records are decoded all at once. */
 const fetchBytes = { partition: 512 * 1024, all: 2 * 1024 * 1024 }
 /** A partition that has so many records waiting is not fetched until some were taken. */
@@ -92,7 +96,6 @@ const messageOf = (record: LogRecord): Message & { readonly partition: number; r
   key: record.key,
   value: Buffer.from(record.payload),
   headers: {
-    "content-type": "application/json",
     ce_specversion: "1.0",
     ce_id: `${record.source}-${record.position}`,
     ce_source: `/ledger/shard/${record.source}`,
@@ -295,10 +298,14 @@ const make = Effect.fnUntraced(function*(options: Options) {
       }))
     })
 
-  const fetch = (broker: Broker, from: ReadonlyMap<number, bigint>): Promise<Fetched> =>
+  const fetch = (
+    broker: Broker,
+    from: ReadonlyMap<number, bigint>,
+    limits: { readonly waitMillis: number; readonly partitionBytes: number }
+  ): Promise<Fetched> =>
     broker.fetch({
       isolationLevel: readUncommitted,
-      maxWaitTime: longPollMillis,
+      maxWaitTime: limits.waitMillis,
       minBytes: 1,
       maxBytes: fetchBytes.all,
       topics: [{
@@ -306,7 +313,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
         partitions: [...from].map(([partition, offset]) => ({
           partition,
           fetchOffset: offset.toString(),
-          maxBytes: fetchBytes.partition
+          maxBytes: limits.partitionBytes
         }))
       }]
     })
@@ -332,9 +339,11 @@ const make = Effect.fnUntraced(function*(options: Options) {
     })
     if (begin > 0n) return yield* unusable
     const [[nodeId] = [""]] = yield* leadersOf(cluster, [0])
+    // However few bytes are asked for, Kafka answers with the first batch, which is that record.
+    const limits = { waitMillis: longPollMillis.idle, partitionBytes: 1 }
     const fetched = yield* attempt(
       operation,
-      async () => fetch(await cluster.findBroker({ nodeId }), new Map([[0, 0n]]))
+      async () => fetch(await cluster.findBroker({ nodeId }), new Map([[0, 0n]]), limits)
     )
     const first = fetched.responses.flatMap(({ partitions }) => partitions.flatMap(({ messages }) => messages))[0]
     const headers = first?.headers ?? {}
@@ -544,8 +553,10 @@ const make = Effect.fnUntraced(function*(options: Options) {
           yield* Effect.andThen(thereIsRoom.close, thereIsRoom.await)
           continue
         }
+        const waitMillis = wanted.length < led.length ? longPollMillis.full : longPollMillis.idle
+        const limits = { waitMillis, partitionBytes: fetchBytes.partition }
         const places = new Map(wanted.map((partition) => [partition, next.get(partition) ?? 0n] as const))
-        yield* receive(yield* attempt("read", () => fetch(broker, places)))
+        yield* receive(yield* attempt("read", () => fetch(broker, places, limits)))
         heardAtMillis = yield* Clock.currentTimeMillis
       }
     })
