@@ -5,6 +5,7 @@ import * as PgQueries from "#infra/postgres/PgQueries.ts"
 import { ShardDatabases } from "#infra/postgres/ShardDatabases.ts"
 import * as Processes from "#infra/Processes.ts"
 import * as Settings from "#infra/Settings.ts"
+import manifest from "../../package.json" with { type: "json" }
 import { serve } from "./Api.ts"
 import { Readiness } from "./Readiness.ts"
 
@@ -19,7 +20,14 @@ const readiness = Layer.unwrap(ShardDatabases.use(({ on, shards }) =>
 const server = Layer.unwrap(Effect.gen(function*() {
   const { host, keys, port } = yield* Settings.read(Settings.api)
   const { map } = yield* ShardDatabases
-  return serve({ apiKeys: keys, shardMap: map, host, port, stepAround: false })
+  return serve({
+    apiKeys: keys,
+    shardMap: map,
+    host,
+    port,
+    stepAround: false,
+    build: { version: manifest.version, commit: null }
+  })
 }))
 
 /** Serves until it is interrupted. */

@@ -75,7 +75,9 @@ const prove = Effect.fnUntraced(function*({ checkEvery, every, patience }: Recon
       discard: true
     })
     yield* Effect.logInfo("invariants checked", { violations: found.length })
-    yield* Effect.sleep(checkEvery)
-  })
-  return yield* Effect.forever(once)
+  }).pipe(
+    // The invariants over all shards need all shards. While one is down they wait; asking again does not.
+    Effect.catchTag("ShardUnavailable", (error) => Effect.logWarning("invariants not checked", { why: error.message }))
+  )
+  return yield* Effect.forever(Effect.andThen(once, Effect.sleep(checkEvery)))
 })

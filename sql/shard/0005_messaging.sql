@@ -55,7 +55,7 @@ CREATE TABLE consumer_position (
 --
 -- First the last position drawn, then (never in the same snapshot) a transaction id of our own: every writer that drew a
 -- position up to there already had an older id. When ours is the oldest that still runs, they have all ended. The order
--- of these steps is the proof; test/messaging holds the two popular ways that look simpler and lose events.
+-- of these steps is the proof; test/postgres holds the two popular ways that look simpler and lose events.
 CREATE FUNCTION event_barrier(after bigint) RETURNS bigint
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE

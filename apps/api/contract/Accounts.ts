@@ -22,7 +22,10 @@ import {
 const balance = {
   posted: Minor.annotate({ description: "The sum of the account's entries, in minor units" }),
   held: Minor.annotate({ description: "The sum of its open holds: reserved for transfers on their way" }),
-  available: Minor.annotate({ description: "posted less held: what may leave the account, above its floor" }),
+  available: Minor.annotate({
+    description:
+      "What may leave the account, above its floor: posted less held on a credit-normal account; posted on a debit-normal one, which holds only add to"
+  }),
   currency: Schema.String,
   version: Schema.Int.annotate({ description: "Counts the changes of this balance" }),
   sequence: Schema.Int.annotate({ description: "The number of the account's last entry" })
