@@ -1,7 +1,7 @@
 /**
  * Accounts: opened through the intake, read through the queries.
  */
-import { Clock, Effect, Metric, Schema } from "effect"
+import { Clock, Effect, Schema } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { ulid } from "ulid"
 import { AccountId, defaultsOf, emptyBalance } from "#domain/account/Account.ts"
@@ -17,7 +17,7 @@ import * as Answer from "../http/Answer.ts"
 import * as Body from "../http/Body.ts"
 import { CurrentRequest } from "../http/CurrentRequest.ts"
 import * as Cursor from "../http/Cursor.ts"
-import * as Metrics from "../http/Metrics.ts"
+import { counted, notRecorded } from "../http/Recorded.ts"
 import { answered, ofPort, Refusal } from "../http/Refusal.ts"
 import * as Views from "./Views.ts"
 
@@ -87,11 +87,8 @@ export const layer = (map: ShardMap) =>
               },
               named: value.id !== undefined,
               metadata: value.metadata ?? {}
-            })).pipe(
-              Effect.tapErrorTag("IdempotencyKeyReused", () => Metric.update(Metrics.idempotency.mismatch, 1)),
-              Effect.mapError(ofPort)
-            )
-            yield* Metric.update(recorded.replayed ? Metrics.idempotency.replay : Metrics.idempotency.first, 1)
+            })).pipe(Effect.catch(notRecorded))
+            yield* counted(recorded.replayed)
             return Answer.json(Account, Views.account(asOpened(recorded.record)), {
               status: 201,
               headers: {

@@ -1,7 +1,7 @@
 /**
  * Transfers: requested through the intake, followed through the queries.
  */
-import { Clock, Effect, Metric, type Option, Schema } from "effect"
+import { Clock, Effect, type Option, Schema } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { Queries } from "#domain/ledger/Queries.ts"
 import { partitionOf } from "#domain/sharding/Partition.ts"
@@ -16,8 +16,8 @@ import { defaultExpirySeconds, RequestTransfer, Timeline, Transfer } from "../co
 import * as Answer from "../http/Answer.ts"
 import * as Body from "../http/Body.ts"
 import { CurrentRequest } from "../http/CurrentRequest.ts"
-import * as Metrics from "../http/Metrics.ts"
 import * as Prefer from "../http/Prefer.ts"
+import { counted, notRecorded } from "../http/Recorded.ts"
 import { answered, ofPort, Refusal } from "../http/Refusal.ts"
 import * as Views from "./Views.ts"
 
@@ -78,11 +78,8 @@ export const layer = (map: ShardMap) =>
               reference: value.reference ?? null,
               description: value.description ?? null,
               metadata: value.metadata ?? {}
-            })).pipe(
-              Effect.tapErrorTag("IdempotencyKeyReused", () => Metric.update(Metrics.idempotency.mismatch, 1)),
-              Effect.mapError(ofPort)
-            )
-            yield* Metric.update(replayed ? Metrics.idempotency.replay : Metrics.idempotency.first, 1)
+            })).pipe(Effect.catch(notRecorded))
+            yield* counted(replayed)
             const recorded = {
               location: `/v1/transfers/${record.terms.transfer}`,
               ...(replayed ? { "idempotent-replayed": "true" } : {})

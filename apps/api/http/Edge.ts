@@ -20,7 +20,7 @@ const headers = {
 }
 
 const pathOf = (url: string): string => {
-  const query = url.search(/[?#]/)
+  const query = url.indexOf("?")
   return query === -1 ? url : url.slice(0, query)
 }
 
