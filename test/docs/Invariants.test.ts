@@ -16,6 +16,21 @@ describe("docs/invariants.md", () => {
     expect(page).toContain(`sql/checks/shard/${file}`)
   })
 
+  it("names the evidence that feeds the checks over all shards, as the files say themselves", () => {
+    const files = readdirSync(path.join(root, "sql/checks/across"))
+    const rows = page.split("\n").filter((line) => line.startsWith("| I"))
+    const feeds = (file: string) =>
+      rows.filter((row) => row.includes(`(../sql/checks/across/${file})`)).map((row) => row.slice(2, 5)).join(" ")
+    for (const file of files) {
+      const [, numbers] = /^-- Feeds ([I\d ]+)$/m.exec(
+        readFileSync(path.join(root, "sql/checks/across", file), "utf8")
+      ) ?? []
+      expect([file, feeds(file)]).toEqual([file, numbers])
+    }
+    const named = [...page.matchAll(/\(\.\.\/sql\/checks\/across\/([\w.]+)\)/g)].map((match) => match[1] ?? "")
+    expect(named.filter((file) => !files.includes(file))).toEqual([])
+  })
+
   it("names no check that is not there, and no number twice", () => {
     const named = [...page.matchAll(/\(\.\.\/sql\/checks\/shard\/([\w.]+)\)/g)].map((match) => match[1])
     expect(named.toSorted()).toEqual(checks.toSorted())

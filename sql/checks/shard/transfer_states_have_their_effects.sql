@@ -1,10 +1,10 @@
 -- I10 The state of a transfer and its effects on the source's shard are one.
+-- A row is a transfer with other effects than its state says:
 --   requested, rejected   nothing
 --   authorized            the whole amount held
 --   held                  what is moving held, the rest of an authorization released
 --   committed             one debit; the hold settled, or (within one shard, at once) none
 --   cancelled             the whole hold released, and no debit
--- A row is a transfer with other effects than its state says.
 -- Severity: critical
 WITH holds AS (
   SELECT transfer_id,
