@@ -17,6 +17,7 @@ CREATE TABLE account (
   CONSTRAINT an_account_has_a_known_status CHECK (status IN ('open', 'frozen', 'closed')),
   CONSTRAINT a_currency_is_three_capitals CHECK (currency ~ '^[A-Z]{3}$'),
   CONSTRAINT a_floor_is_not_above_its_ceiling CHECK (floor <= ceiling),
+  CONSTRAINT an_account_begins_within_its_limits CHECK (floor <= 0 AND ceiling >= 0),
   CONSTRAINT only_clearing_accounts_have_no_partition CHECK ((kind = 'clearing') = (partition IS NULL)),
   CONSTRAINT only_clearing_accounts_are_named_so CHECK ((kind = 'clearing') = starts_with(account_id, 'clearing:')),
   CONSTRAINT a_clearing_account_has_no_limits CHECK (kind <> 'clearing' OR (floor IS NULL AND ceiling IS NULL))

@@ -45,7 +45,9 @@ BEGIN
     WHERE (before.source, before.destination, before.amount, before.currency, before.capture)
           IS DISTINCT FROM (after.source, after.destination, after.amount, after.currency, after.capture)
        OR (before.status, after.status) NOT IN (
+            -- of one batch: a transfer may be authorized, and voided or captured, before either is written
             ('requested', 'authorized'), ('requested', 'held'), ('requested', 'committed'), ('requested', 'rejected'),
+            ('requested', 'cancelled'),
             ('authorized', 'held'), ('authorized', 'committed'), ('authorized', 'cancelled'),
             ('held', 'committed'), ('held', 'cancelled'))
   ) THEN

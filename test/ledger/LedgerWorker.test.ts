@@ -157,6 +157,35 @@ layer(TestPostgres.layer, { excludeTestServices: true })("the ledger worker", (i
       expect(yield* postedOf(carol)).toEqual({ posted: 18n, held: 0n, sequence: 3n })
     }).pipe(Effect.provide(Layer.fresh(world))))
 
+  it.effect("authorizes and voids in one batch, and gives the money back", () =>
+    Effect.gen(function*() {
+      const bank = yield* open(nameOn(0, "bank"), "external")
+      const intake = yield* Intake
+      const terms = {
+        transfer: TransferId.make(1_800_000_000_000 + ++keys, partitionOf(bank, partitions), random),
+        source: bank,
+        destination: nameOn(1, "shop"),
+        amount: amount("9"),
+        currency: EUR
+      }
+      yield* intake.request({
+        request: request(),
+        terms,
+        capture: "manual",
+        expiresInSeconds: 60,
+        reference: null,
+        description: null,
+        metadata: {}
+      })
+      const log = yield* ShardLog
+      yield* log.append(0, [{ type: "transfer.void_requested", ...terms }])
+      yield* publish(0, yield* logOf(0))
+      yield* Effect.forkScoped(ledgerWorker(0))
+      const end = yield* ended(terms.transfer)
+      expect([end.status, end.reason?.code]).toEqual(["cancelled", "voided"])
+      expect(yield* postedOf(bank)).toEqual({ posted: 0n, held: 0n, sequence: 0n })
+    }).pipe(Effect.provide(Layer.fresh(world))))
+
   it.effect("stops a partition at a message that it cannot read, and goes on with the others", () =>
     Effect.gen(function*() {
       const bank = yield* open(nameOn(0, "bank"), "external")
