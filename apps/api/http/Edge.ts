@@ -48,7 +48,7 @@ const refusalOf = (cause: Cause.Cause<unknown>): Refusal.Refusal => {
 /**
  * Lives outside of all routes; `routes` are those that exist.
  *
- * Ten thousand requests a second pass here, so it is written flat: one step in, one step out, and nothing is logged (or
+ * Every request passes here, so it is written flat: one step in, one step out, and nothing is logged (or
  * put together to be logged) unless somebody listens.
  */
 export const layer = (routes: RouteTable) =>
