@@ -54,10 +54,14 @@ const work = Effect.fnUntraced(function*(lease: Lease) {
     new Map(loaded.map(({ next, partition }) => [partition, next === 0n ? bounds.get(partition)?.begin ?? 0n : next]))
   )
 
-  /** Partitions that hold a message which cannot be processed. Balances stop there and say so; nothing is skipped. */
-  const stopped = new Set<number>()
+  /**
+   * The offsets at which partitions hold a message that cannot be processed. Balances stop there and say so; nothing is
+   * skipped, and what came before it is done.
+   */
+  const stopped = new Map<number, bigint>()
+  const isBehindStop = (record: Delivered) => record.offset >= (stopped.get(record.partition) ?? record.offset + 1n)
   const stop = (record: Delivered, why: string) => {
-    stopped.add(record.partition)
+    stopped.set(record.partition, record.offset)
     return Effect.logError("partition stopped: a message cannot be processed", {
       partition: record.partition,
       offset: record.offset,
@@ -74,7 +78,7 @@ const work = Effect.fnUntraced(function*(lease: Lease) {
     const moves = new Map<number, Place>()
     const messages: Array<{ readonly record: Delivered; readonly message: Message }> = []
     for (const record of records) {
-      if (stopped.has(record.partition)) continue
+      if (isBehindStop(record)) continue
       const place = moves.get(record.partition) ?? places.get(record.partition)
       if (place === undefined || record.offset < place.next) continue
       const isNew = record.position > (place.seen.get(record.source) ?? 0n)
@@ -102,7 +106,7 @@ const work = Effect.fnUntraced(function*(lease: Lease) {
         const known = yield* ledger.read(needsOf(messages.map(({ message }) => message), shard, isHome))
         const batch = new Batch(shard, isHome, known)
         for (const { message, record } of messages) {
-          if (stopped.has(record.partition)) continue
+          if (isBehindStop(record)) continue
           const taken = batch.take(message)
           if (Result.isFailure(taken)) {
             yield* stop(record, taken.failure.message)

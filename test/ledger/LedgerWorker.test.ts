@@ -202,6 +202,7 @@ layer(TestPostgres.layer, { excludeTestServices: true })("the ledger worker", (i
           "external"
         )
       )
+      const before = yield* ask(bank, dave, "3")
       const stuck = yield* ask(bank, dave, "5")
       const records = yield* logOf(0)
       yield* publish(
@@ -212,6 +213,8 @@ layer(TestPostgres.layer, { excludeTestServices: true })("the ledger worker", (i
       const flowing = yield* ask(otherBank, dave, "7")
       yield* publish(0, yield* logOf(0))
       expect((yield* ended(flowing)).status).toBe("committed")
+      // What came before it, in the same batch and partition, is not lost with it.
+      expect((yield* ended(before)).status).toBe("committed")
       const queries = yield* Queries
       expect(Option.getOrThrow(yield* queries.transfer(stuck)).status).toBe("requested")
       // The place stands before the message: whoever comes next meets it again, nobody has passed it by.
