@@ -14,22 +14,10 @@ import { type Lease, whileHolding } from "#domain/sharding/Leases.ts"
 import { partitionsOf, type ShardId, shardOfAccount } from "#domain/sharding/ShardMap.ts"
 import { Shards } from "#domain/sharding/Shards.ts"
 import { LedgerEventJson } from "#domain/transfer/TransferEvent.ts"
-import type { Message } from "#domain/transfer/TransferProtocol.ts"
+import { acting, type Message } from "#domain/transfer/TransferProtocol.ts"
 import * as Metrics from "#infra/telemetry/Metrics.ts"
 
 const mostPerBatch = 1_000
-
-/** The events on which a partition acts. All others are facts for the world, and pass by without being decoded. */
-const acting = new Set([
-  "transfer.requested",
-  "transfer.held",
-  "transfer.credited",
-  "transfer.refused",
-  "transfer.recalled",
-  "transfer.capture_requested",
-  "transfer.void_requested",
-  "transfer.expiry_due"
-])
 
 const decode = Schema.decodeUnknownResult(LedgerEventJson)
 

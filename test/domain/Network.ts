@@ -7,6 +7,7 @@
  */
 import { type ShardId, type ShardMap, shardOfAccount } from "#domain/sharding/ShardMap.ts"
 import { keyOf, type TransferEvent } from "#domain/transfer/TransferEvent.ts"
+import { acting } from "#domain/transfer/TransferProtocol.ts"
 
 export interface Letter {
   readonly event: TransferEvent
@@ -36,18 +37,6 @@ export interface Network<Mail> {
   readonly lossy: (mail: Mail) => boolean
   readonly key: (mail: Mail) => string
 }
-
-/** Events on which a partition acts; all others are facts for the world. */
-const acting: ReadonlySet<string> = new Set<TransferEvent["type"]>([
-  "transfer.requested",
-  "transfer.held",
-  "transfer.credited",
-  "transfer.refused",
-  "transfer.recalled",
-  "transfer.capture_requested",
-  "transfer.void_requested",
-  "transfer.expiry_due"
-])
 
 /** What a shard wrote, as letters to where the account that acts next lives. */
 export const lettersOf = (

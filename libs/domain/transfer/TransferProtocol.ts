@@ -105,6 +105,18 @@ export type Refusal =
   | Balance.InsufficientFunds
   | Balance.CeilingExceeded
 
+/** The events on which a partition acts. All others are facts for the world, and pass by without being decoded. */
+export const acting: ReadonlySet<string> = new Set<LedgerEvent["type"]>([
+  "transfer.requested",
+  "transfer.held",
+  "transfer.credited",
+  "transfer.refused",
+  "transfer.recalled",
+  "transfer.capture_requested",
+  "transfer.void_requested",
+  "transfer.expiry_due"
+])
+
 /** Decides what a message changes on the shard that `view` shows. An empty array means: seen before, or not for us. */
 export const decide = (view: ShardView, { event, from }: Pick<Message, "event" | "from">): Decision => {
   switch (event.type) {
