@@ -1,127 +1,34 @@
 /** The ledger worker on real PostgreSQL: exactly once, whoever delivers twice; stopped, never skipped; fenced, not trusted. */
 import { expect, layer } from "@effect/vitest"
 import { expectTypeOf } from "vitest"
-import { Duration, Effect, Fiber, Layer, Option, Schema } from "effect"
-import { AccountId, defaultsOf } from "#domain/account/Account.ts"
+import { Duration, Effect, Fiber, Layer, Option } from "effect"
 import { Ledger } from "#domain/ledger/Ledger.ts"
 import { Queries } from "#domain/ledger/Queries.ts"
 import { ConsumerPositions } from "#domain/messaging/ConsumerPositions.ts"
-import { EventLog, type LogRecord } from "#domain/messaging/EventLog.ts"
+import { EventLog } from "#domain/messaging/EventLog.ts"
 import { ShardLog } from "#domain/messaging/ShardLog.ts"
-import { Amount } from "#domain/money/Amount.ts"
-import { Currency } from "#domain/money/Currency.ts"
 import { type Lease, Leases } from "#domain/sharding/Leases.ts"
 import { partitionOf } from "#domain/sharding/Partition.ts"
 import { Shards } from "#domain/sharding/Shards.ts"
 import { SilentTransfers } from "#domain/reconciliation/SilentTransfers.ts"
-import { Intake } from "#domain/transfer/Intake.ts"
-import * as TransferId from "#domain/transfer/TransferId.ts"
-import { random } from "#infra/Entropy.ts"
-import * as MemoryEventLog from "#infra/memory/MemoryEventLog.ts"
-import * as PgIntake from "#infra/postgres/PgIntake.ts"
-import * as PgLeases from "#infra/postgres/PgLeases.ts"
-import * as PgQueries from "#infra/postgres/PgQueries.ts"
-import * as PgShardLog from "#infra/postgres/PgShardLog.ts"
-import * as PgShards from "#infra/postgres/PgShards.ts"
-import * as PgSilentTransfers from "#infra/postgres/PgSilentTransfers.ts"
 import { ShardDatabases } from "#infra/postgres/ShardDatabases.ts"
 import { ledgerWorker } from "../../apps/ledger/LedgerWorker.ts"
 import { relay } from "../../apps/relay/Relay.ts"
 import { TestPostgres } from "../support/TestPostgres.ts"
-
-const partitions = 8
-const EUR = Schema.decodeSync(Currency)("EUR")
-const accountId = Schema.decodeSync(AccountId)
-const amount = Schema.decodeSync(Amount)
-
-/** Two shards, and everything that works on them, but nothing running yet. */
-const world = Layer.unwrap(Effect.gen(function*() {
-  const postgres = yield* TestPostgres
-  const shards = yield* postgres.freshShards(2, { partitions })
-  // One role for all: what each role may do is the business of the grants' own test.
-  const databases = ShardDatabases.layer({ ...shards, role: "postgres", maxConnections: 8 })
-  const leases = PgLeases.layer({ holder: crypto.randomUUID(), timeToLive: Duration.seconds(2) })
-  return Layer.mergeAll(
-    PgIntake.layer(),
-    PgQueries.layer,
-    PgShards.layer,
-    PgShardLog.layer,
-    PgSilentTransfers.layer,
-    leases,
-    Layer.fresh(MemoryEventLog.layer)
-  ).pipe(Layer.provideMerge(databases))
-}))
-
-let keys = 0
-const request = () => ({
-  client: "test",
-  idempotencyKey: `key-${++keys}`,
-  fingerprint: "ab".repeat(32),
-  requestId: "req_test",
-  traceparent: null
-})
-
-/** A name that is at home on the wanted shard. */
-const nameOn = (shard: number, name: string) => {
-  for (let number = 1;; number++) {
-    const candidate = `${name}-${number}`
-    if (Math.floor((partitionOf(candidate, partitions) * 2) / partitions) === shard) return accountId(candidate)
-  }
-}
-
-const open = Effect.fnUntraced(function*(id: AccountId, kind: "customer" | "external" = "customer") {
-  const intake = yield* Intake
-  yield* intake.open({
-    request: request(),
-    named: true,
-    metadata: {},
-    account: { id, kind, currency: EUR, ceiling: null, ...defaultsOf(kind) }
-  })
-  return id
-})
-
-const ask = Effect.fnUntraced(function*(source: AccountId, destination: AccountId, minor: string) {
-  const intake = yield* Intake
-  const id = TransferId.make(1_800_000_000_000 + ++keys, partitionOf(source, partitions), random)
-  yield* intake.request({
-    request: request(),
-    terms: { transfer: id, source, destination, amount: amount(minor), currency: EUR },
-    capture: "automatic",
-    expiresInSeconds: null,
-    reference: null,
-    description: null,
-    metadata: {}
-  })
-  return id
-})
-
-const ended = Effect.fnUntraced(function*(id: TransferId.TransferId) {
-  const queries = yield* Queries
-  return Option.getOrThrow(yield* queries.awaitEnd(id, 10_000))
-})
-
-const postedOf = Effect.fnUntraced(function*(id: string) {
-  const queries = yield* Queries
-  const { balance } = Option.getOrThrow(yield* queries.account(id)).account
-  return { posted: balance.posted, held: balance.held, sequence: balance.sequence }
-})
-
-const everybodyWorks = Effect.forEach([0, 1], (shard) =>
-  Effect.all([relay(shard), ledgerWorker(shard)], {
-    concurrency: "unbounded"
-  }), { concurrency: "unbounded", discard: true })
-
-/** What a shard has logged so far. */
-const logOf = Effect.fnUntraced(function*(shard: number) {
-  const log = yield* ShardLog
-  return (yield* log.after(shard, 0n, 10_000)).records
-})
-
-const publish = Effect.fnUntraced(function*(source: number, records: ReadonlyArray<LogRecord>) {
-  const log = yield* EventLog
-  const writer = yield* log.writer(source)
-  yield* writer.append(records)
-}, Effect.scoped)
+import {
+  accountId,
+  ask,
+  ended,
+  everybodyWorks,
+  logOf,
+  nameOn,
+  open,
+  partitions,
+  postedOf,
+  publish,
+  wish,
+  world
+} from "./World.ts"
 
 layer(TestPostgres.layer, { excludeTestServices: true })("the ledger worker", (it) => {
   it.effect("settles transfers within a shard, across shards, to nobody and beyond one's means", () =>
@@ -160,23 +67,7 @@ layer(TestPostgres.layer, { excludeTestServices: true })("the ledger worker", (i
   it.effect("authorizes and voids in one batch, and gives the money back", () =>
     Effect.gen(function*() {
       const bank = yield* open(nameOn(0, "bank"), "external")
-      const intake = yield* Intake
-      const terms = {
-        transfer: TransferId.make(1_800_000_000_000 + ++keys, partitionOf(bank, partitions), random),
-        source: bank,
-        destination: nameOn(1, "shop"),
-        amount: amount("9"),
-        currency: EUR
-      }
-      yield* intake.request({
-        request: request(),
-        terms,
-        capture: "manual",
-        expiresInSeconds: 60,
-        reference: null,
-        description: null,
-        metadata: {}
-      })
+      const terms = yield* wish(bank, nameOn(1, "shop"), "9", "manual")
       const log = yield* ShardLog
       yield* log.append(0, [{ type: "transfer.void_requested", ...terms }])
       yield* publish(0, yield* logOf(0))
