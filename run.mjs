@@ -14,7 +14,7 @@ const root = path.dirname(fileURLToPath(import.meta.url))
 const modules = path.join(root, "node_modules")
 const bin = path.join(modules, ".bin")
 const lockFile = path.join(root, "package-lock.json")
-const stampFile = path.join(modules, ".counterpoise-lock")
+const stampFile = path.join(modules, ".counterpoise-installed")
 const onWindows = process.platform === "win32"
 
 const giveUp = (...lines) => {
@@ -29,9 +29,11 @@ if (file === undefined || !file.endsWith(".ts")) giveUp("Usage: node run.mjs <fi
 const script = [path.resolve(file), path.resolve(root, file)].find((candidate) => existsSync(candidate))
 if (script === undefined) giveUp(`There is no ${file}, neither in ${process.cwd()} nor in ${root}.`)
 
-// The stamp says which lock file node_modules was installed from. npm's own record (.package-lock.json) cannot: it is
-// there after an install of anything, and half-written if that install was cut short.
-const wanted = createHash("sha256").update(readFileSync(lockFile)).digest("hex")
+// The stamp says which packages node_modules was installed with. npm's own record (.package-lock.json) cannot: it is
+// there after an install of anything, and half-written if that install was cut short. What the lock file says of this
+// repository itself is left out: to name a package that others brought along needs no new install.
+const { "": _repository, ...packages } = JSON.parse(readFileSync(lockFile, "utf8")).packages
+const wanted = createHash("sha256").update(JSON.stringify(packages)).digest("hex")
 const installed = existsSync(stampFile) ? readFileSync(stampFile, "utf8").trim() : undefined
 if (installed !== wanted) install()
 
