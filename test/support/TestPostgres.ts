@@ -30,48 +30,53 @@ export class TestPostgres extends Context.Service<TestPostgres, {
   /** A copy of shards with all that is in them. Nobody may be connected to the originals. */
   readonly copy: (shards: TestShards) => Effect.Effect<TestShards, never, Scope.Scope>
 }>()("counterpoise/test/TestPostgres") {
-  static readonly layer = Layer.effect(
-    TestPostgres,
-    Effect.gen(function*() {
-      const given = process.env["TEST_DATABASE_URL"]
-      const admin = given ?? (yield* ownServer).url("postgres")
-      const sql = yield* connect({ url: Redacted.make(admin), name: "counterpoise tests", maxConnections: 2 })
-      const urlOf = (database: string) =>
-        Redacted.make(Object.assign(new URL(admin), { pathname: `/${database}` }).href)
+  /** The server that TEST_DATABASE_URL names, or one of its own. */
+  static readonly layer = Layer.unwrap(Effect.gen(function*() {
+    return TestPostgres.on(process.env["TEST_DATABASE_URL"] ?? (yield* ownServer).url("postgres"))
+  }))
 
-      const create = (name: string, template: string) =>
-        Effect.acquireRelease(
-          sql`CREATE DATABASE ${sql(name)} TEMPLATE ${sql(template)}`.unprepared,
-          () => Effect.orDie(sql`DROP DATABASE IF EXISTS ${sql(name)} WITH (FORCE)`.unprepared)
-        ).pipe(Effect.as(urlOf(name)), Effect.orDie)
+  /** A server, by the address of its superuser. */
+  static readonly on = (admin: string) =>
+    Layer.effect(
+      TestPostgres,
+      Effect.gen(function*() {
+        const sql = yield* connect({ url: Redacted.make(admin), name: "counterpoise tests", maxConnections: 2 })
+        const urlOf = (database: string) =>
+          Redacted.make(Object.assign(new URL(admin), { pathname: `/${database}` }).href)
 
-      const template = (kind: SchemaKind) => Effect.cached(Effect.orDie(migrated(sql, kind, urlOf)))
-      const shardTemplate = yield* template("shard")
-      const logTemplate = yield* template("log")
+        const create = (name: string, template: string) =>
+          Effect.acquireRelease(
+            sql`CREATE DATABASE ${sql(name)} TEMPLATE ${sql(template)}`.unprepared,
+            () => Effect.orDie(sql`DROP DATABASE IF EXISTS ${sql(name)} WITH (FORCE)`.unprepared)
+          ).pipe(Effect.as(urlOf(name)), Effect.orDie)
 
-      return TestPostgres.of({
-        freshShards: Effect.fnUntraced(function*(count, { partitions = 64 } = {}) {
-          const from = yield* shardTemplate
-          const urls = yield* Effect.forEach(
-            Array.from({ length: count }),
-            (_, shard) =>
-              create(unique(`shard_${shard}`), from).pipe(
-                Effect.tap((url) => Effect.orDie(migrateShard(url, shard, partitions)))
-              )
-          )
-          return { urls, map: even(count, partitions) }
-        }),
-        freshLog: Effect.flatMap(logTemplate, (from) => create(unique("log"), from)),
-        copy: Effect.fnUntraced(function*({ map, urls }) {
-          const copies = yield* Effect.forEach(urls, (url, shard) => {
-            const original = decodeURIComponent(new URL(Redacted.value(url)).pathname.slice(1))
-            return create(unique(`copy_${shard}`), original)
+        const template = (kind: SchemaKind) => Effect.cached(Effect.orDie(migrated(sql, kind, urlOf)))
+        const shardTemplate = yield* template("shard")
+        const logTemplate = yield* template("log")
+
+        return TestPostgres.of({
+          freshShards: Effect.fnUntraced(function*(count, { partitions = 64 } = {}) {
+            const from = yield* shardTemplate
+            const urls = yield* Effect.forEach(
+              Array.from({ length: count }),
+              (_, shard) =>
+                create(unique(`shard_${shard}`), from).pipe(
+                  Effect.tap((url) => Effect.orDie(migrateShard(url, shard, partitions)))
+                )
+            )
+            return { urls, map: even(count, partitions) }
+          }),
+          freshLog: Effect.flatMap(logTemplate, (from) => create(unique("log"), from)),
+          copy: Effect.fnUntraced(function*({ map, urls }) {
+            const copies = yield* Effect.forEach(urls, (url, shard) => {
+              const original = decodeURIComponent(new URL(Redacted.value(url)).pathname.slice(1))
+              return create(unique(`copy_${shard}`), original)
+            })
+            return { urls: copies, map }
           })
-          return { urls: copies, map }
         })
       })
-    })
-  )
+    )
 }
 
 /** Nothing that these tests write needs to survive a loss of power. */
