@@ -7,14 +7,15 @@
  */
 import { Clock, Effect, LogLevel, Metric, Result, Schedule, Schema } from "effect"
 import { Batch, needsOf } from "#domain/ledger/Batch.ts"
+import type { Message } from "#domain/ledger/Decision.ts"
 import { Ledger } from "#domain/ledger/Ledger.ts"
+import { LedgerEventJson } from "#domain/ledger/LedgerEvent.ts"
+import { acting } from "#domain/ledger/Protocol.ts"
 import { ConsumerPositions, type Place } from "#domain/messaging/ConsumerPositions.ts"
 import { type Delivered, EventLog } from "#domain/messaging/EventLog.ts"
 import { type Lease, whileHolding } from "#domain/sharding/Leases.ts"
 import { partitionsOf, type ShardId, shardOfAccount } from "#domain/sharding/ShardMap.ts"
 import { Shards } from "#domain/sharding/Shards.ts"
-import { LedgerEventJson } from "#domain/transfer/TransferEvent.ts"
-import { acting, type Message } from "#domain/transfer/TransferProtocol.ts"
 import * as Metrics from "#infra/telemetry/Metrics.ts"
 
 const mostPerBatch = 1_000

@@ -111,6 +111,7 @@ export const intentOf = ({ key, terms }: Wish): TransferIntent => ({
   terms,
   capture: "automatic",
   expiresInSeconds: null,
+  reverses: null,
   reference: null,
   description: null,
   metadata: {}

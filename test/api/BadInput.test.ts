@@ -154,12 +154,15 @@ layer(Harness.layer, { excludeTestServices: true })("bad input", (it) => {
   it.effect("a transfer to its own source is refused as same_account", () =>
     refused("/v1/transfers", json({ ...goodTransfer, destination: goodTransfer["source"] ?? "" }), "same_account"))
 
-  it.effect("reverses is refused as long as there are no reversals", () =>
+  it.effect("a reversal that is to be captured by hand is refused", () =>
     refused(
       "/v1/transfers",
-      json({ ...goodTransfer, reverses: "\"trf_01KAJ7QZ6C0NV5XJ9A4T7MZB3D\"" }),
-      "unknown_parameter"
+      json({ ...goodTransfer, reverses: "\"trf_01KAJ7QZ6C0NV5XJ9A4T7MZB3D\"", capture: "\"manual\"" }),
+      "validation_failed"
     ))
+
+  it.effect("a reversal of what is no transfer id is refused", () =>
+    refused("/v1/transfers", json({ ...goodTransfer, reverses: "\"invoice-42\"" }), "validation_failed"))
 
   it.effect("an expiry without manual capture is refused", () =>
     refused("/v1/transfers", json({ ...goodTransfer, expires_in: "60" }), "validation_failed"))

@@ -2,13 +2,13 @@ import { layer } from "@effect/vitest"
 import { Deferred, Effect } from "effect"
 import { connect } from "node:net"
 import { describe, expect } from "vitest"
-import type { AccountIntent, TransferIntent } from "#domain/transfer/Intake.ts"
+import type { Books } from "./fakes.ts"
 import { partitionOf } from "#domain/sharding/Partition.ts"
 import { freshKey, get, goodAccount, goodTransfer, Harness, json, otherKey, partitions, post } from "./Harness.ts"
 
 const header = (key: string) => ({ "idempotency-key": key })
 
-const lastIntent = Effect.map(Harness, ({ books }): TransferIntent | AccountIntent => {
+const lastIntent = Effect.map(Harness, ({ books }): Books["intents"][number] => {
   const last = books.intents.at(-1)
   if (last === undefined) throw new Error("nothing came as far as the intake")
   return last

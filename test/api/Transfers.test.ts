@@ -44,6 +44,7 @@ layer(Harness.layer, { excludeTestServices: true })("transfers", (it) => {
         capture: "automatic",
         captured_amount: null,
         expires_at: null,
+        reverses: null,
         reference: "invoice-42",
         description: "Lunch – 12,50 €",
         metadata: { order: "42", note: "grüße" },

@@ -6,6 +6,8 @@
  */
 import { Clock, Deferred, Effect, Layer, Option } from "effect"
 import { type Account, emptyBalance } from "#domain/account/Account.ts"
+import type { Asks, Instruction } from "#domain/ledger/Instruction.ts"
+import { subjectOf } from "#domain/ledger/LedgerEvent.ts"
 import { type Entry, Queries, type TimelineStep, type TrialBalance } from "#domain/ledger/Queries.ts"
 import { ShardUnavailable } from "#domain/sharding/Shards.ts"
 import {
@@ -13,9 +15,12 @@ import {
   type AccountIntent,
   type AccountRecord,
   IdempotencyKeyReused,
+  type InstructionEvent,
+  type InstructionIntent,
   Intake,
   Overloaded,
   type Request,
+  RevisionMismatch,
   type TransferIntent,
   type TransferRecord
 } from "#domain/transfer/Intake.ts"
@@ -32,7 +37,8 @@ export class Books {
   trialBalance: ReadonlyArray<TrialBalance> = []
   readonly keys = new Map<string, { readonly fingerprint: string; readonly resource: string }>()
   /** Every intent that came as far as the intake, whatever became of it. */
-  readonly intents: Array<TransferIntent | AccountIntent> = []
+  readonly intents: Array<TransferIntent | AccountIntent | InstructionIntent> = []
+  readonly instructions = new Map<string, Instruction>()
   readonly #ends = new Map<string, Deferred.Deferred<void>>()
   mishap: Mishap = "none"
   /** Runs before an intent is recorded: a latch for tests of what happens meanwhile. */
@@ -40,7 +46,7 @@ export class Books {
 
   /** Everything that was written, countable and comparable. */
   get written() {
-    return this.keys.size + this.accounts.size + this.transfers.size + this.intents.length
+    return this.keys.size + this.accounts.size + this.transfers.size + this.instructions.size + this.intents.length
   }
 
   end(id: string): Deferred.Deferred<void> {
@@ -94,36 +100,48 @@ const keep = (books: Books, scope: string, request: Request, resource: string): 
   })
 }
 
-export const intake = (books: Books): Layer.Layer<Intake> =>
-  Layer.succeed(
+export const intake = (books: Books): Layer.Layer<Intake> => {
+  const request = Effect.fnUntraced(function*(intent: TransferIntent) {
+    books.intents.push(intent)
+    yield* mishapOf(books)
+    yield* books.before
+    const scope = `transfer:${intent.terms.source}`
+    const resource = yield* earlier(books, scope, intent.request)
+    const known = resource === undefined ? undefined : books.transfers.get(resource)
+    if (known !== undefined) return { replayed: true, record: known }
+    const millis = yield* Clock.currentTimeMillis
+    const record: TransferRecord = {
+      terms: intent.terms,
+      capture: intent.capture,
+      status: "requested",
+      captured: null,
+      reason: null,
+      reverses: intent.reverses,
+      reference: intent.reference,
+      description: intent.description,
+      metadata: intent.metadata,
+      expiresAtMillis: intent.expiresInSeconds === null ? null : millis + intent.expiresInSeconds * 1000,
+      createdAtMillis: millis,
+      statusChangedAtMillis: millis
+    }
+    books.transfers.set(intent.terms.transfer, record)
+    keep(books, scope, intent.request, intent.terms.transfer)
+    return { replayed: false, record }
+  })
+
+  return Layer.succeed(
     Intake,
     Intake.of({
-      request: Effect.fnUntraced(function*(intent) {
-        books.intents.push(intent)
-        yield* mishapOf(books)
-        yield* books.before
-        const scope = `transfer:${intent.terms.source}`
-        const resource = yield* earlier(books, scope, intent.request)
-        const known = resource === undefined ? undefined : books.transfers.get(resource)
-        if (known !== undefined) return { replayed: true, record: known }
-        const millis = yield* Clock.currentTimeMillis
-        const record: TransferRecord = {
-          terms: intent.terms,
-          capture: intent.capture,
-          status: "requested",
-          captured: null,
-          reason: null,
-          reference: intent.reference,
-          description: intent.description,
-          metadata: intent.metadata,
-          expiresAtMillis: intent.expiresInSeconds === null ? null : millis + intent.expiresInSeconds * 1000,
-          createdAtMillis: millis,
-          statusChangedAtMillis: millis
-        }
-        books.transfers.set(intent.terms.transfer, record)
-        keep(books, scope, intent.request, intent.terms.transfer)
-        return { replayed: false, record }
-      }),
+      request,
+
+      requestAll: (intents) =>
+        Effect.forEach(intents, (intent) =>
+          request(intent).pipe(
+            // Whole batches never queue.
+            Effect.catchTag("Overloaded", Effect.die),
+            Effect.exit
+          )),
+
       open: Effect.fnUntraced(function*(intent) {
         books.intents.push(intent)
         yield* mishapOf(books)
@@ -135,13 +153,63 @@ export const intake = (books: Books): Layer.Layer<Intake> =>
         const { id } = intent.account
         if (books.accounts.has(id)) return yield* AccountExists.make({ account: id })
         const account: Account = { ...intent.account, status: "open", balance: emptyBalance }
-        const record = { account, metadata: intent.metadata, createdAtMillis: yield* Clock.currentTimeMillis }
+        const createdAtMillis = yield* Clock.currentTimeMillis
+        const record: AccountRecord = { account, metadata: intent.metadata, revision: 1n, createdAtMillis }
         books.accounts.set(id, record)
         keep(books, scope, intent.request, id)
         return { replayed: false, record }
+      }),
+
+      instruct: Effect.fnUntraced(function*(intent) {
+        books.intents.push(intent)
+        yield* unavailable(books)
+        const { event, request } = intent
+        const scope = `${event.type}:${subjectOf(event)}`
+        const resource = yield* earlier(books, scope, request)
+        const known = resource === undefined ? undefined : books.instructions.get(resource)
+        if (known !== undefined) return { replayed: true, record: known }
+        const record: Instruction = {
+          id: event.instruction,
+          asks: asksOf(event),
+          subject: subjectOf(event),
+          amount: event.type === "transfer.capture_requested" ? event.captured : null,
+          status: "open",
+          reason: null
+        }
+        books.instructions.set(record.id, record)
+        keep(books, scope, request, record.id)
+        return { replayed: false, record }
+      }),
+
+      describe: Effect.fnUntraced(function*(id, revision, metadata) {
+        yield* unavailable(books)
+        const record = books.accounts.get(id)
+        if (record === undefined) return Option.none()
+        if (record.revision !== revision) {
+          return yield* RevisionMismatch.make({ account: id, revision: record.revision })
+        }
+        const described = { ...record, metadata, revision: revision + 1n }
+        books.accounts.set(id, described)
+        return Option.some(described)
       })
     })
   )
+}
+
+const asksOf = ({ type }: InstructionEvent): Asks => {
+  switch (type) {
+    case "transfer.capture_requested":
+      return "capture"
+    case "transfer.void_requested":
+      return "void"
+    case "account.freeze_requested":
+      return "freeze"
+    case "account.unfreeze_requested":
+      return "unfreeze"
+    case "account.close_requested":
+      return "close"
+  }
+}
 
 const unavailable = (books: Books): Effect.Effect<void, ShardUnavailable> =>
   Effect.suspend(() => Effect.catchTag(mishapOf(books), "Overloaded", () => Effect.void))
@@ -172,6 +240,8 @@ export const queries = (books: Books): Layer.Layer<Queries> =>
             ? Effect.void
             : Effect.timeoutOption(Deferred.await(books.end(id)), withinMillis)
         }).pipe(Effect.map(() => Option.fromUndefinedOr(books.transfers.get(id)))),
+      awaitAnswer: (instruction) =>
+        Effect.map(unavailable(books), () => books.instructions.get(instruction.id) ?? instruction),
       timeline: (id) => Effect.map(unavailable(books), () => books.steps.get(id) ?? []),
       trialBalance: Effect.map(unavailable(books), () => books.trialBalance)
     })

@@ -5,6 +5,9 @@
 import { Effect, Layer, Schema } from "effect"
 import { type Account, AccountId, defaultsOf } from "#domain/account/Account.ts"
 import { Batch, needsOf } from "#domain/ledger/Batch.ts"
+import type { Message } from "#domain/ledger/Decision.ts"
+import * as Instruction from "#domain/ledger/Instruction.ts"
+import { keyOf, LedgerEventJson } from "#domain/ledger/LedgerEvent.ts"
 import { Ledger } from "#domain/ledger/Ledger.ts"
 import { ShardLog } from "#domain/messaging/ShardLog.ts"
 import { Amount } from "#domain/money/Amount.ts"
@@ -12,17 +15,9 @@ import { Currency } from "#domain/money/Currency.ts"
 import { partitionOf } from "#domain/sharding/Partition.ts"
 import { type ShardId, type ShardMap, shardOfAccount } from "#domain/sharding/ShardMap.ts"
 import { Shards } from "#domain/sharding/Shards.ts"
-import { Intake } from "#domain/transfer/Intake.ts"
-import {
-  type Capture,
-  keyOf,
-  LedgerEventJson,
-  type Terms,
-  type TransferEvent,
-  type TransferEventType
-} from "#domain/transfer/TransferEvent.ts"
+import { type InstructionEvent, Intake } from "#domain/transfer/Intake.ts"
+import { type Capture, type Terms, type TransferEvent, type TransferEventType } from "#domain/transfer/TransferEvent.ts"
 import * as TransferId from "#domain/transfer/TransferId.ts"
-import type { Message } from "#domain/transfer/TransferProtocol.ts"
 import { random } from "#infra/Entropy.ts"
 import * as PgIntake from "#infra/postgres/PgIntake.ts"
 import * as PgShardLog from "#infra/postgres/PgShardLog.ts"
@@ -163,11 +158,11 @@ const keepBooks = Effect.gen(function*() {
 
   withheld.add(stays("transfer.held", "recalled"))
   yield* deliver
+  yield* capture(transfer("localCaptured"), Amount.make(1_500n))
+  yield* capture(transfer("crossCaptured"), null)
+  yield* capture(transfer("inFlightCaptured"), Amount.make(900n))
+  yield* instruct({ type: "transfer.void_requested", ...transfer("voided"), instruction: yield* newInstruction })
   yield* say([
-    { type: "transfer.capture_requested", ...transfer("localCaptured"), captured: Amount.make(1_500n) },
-    { type: "transfer.capture_requested", ...transfer("crossCaptured"), captured: null },
-    { type: "transfer.capture_requested", ...transfer("inFlightCaptured"), captured: Amount.make(900n) },
-    { type: "transfer.void_requested", ...transfer("voided") },
     { type: "transfer.expiry_due", ...transfer("expired") },
     { type: "transfer.recalled", ...transfer("recalled"), reason: { code: "timeout", detail: "no answer came" } }
   ])
@@ -215,6 +210,7 @@ const request = Effect.fnUntraced(function*(key: string, wish: Wish) {
     terms,
     capture,
     expiresInSeconds: expires,
+    reverses: null,
     reference: null,
     description: null,
     metadata: {}
@@ -237,6 +233,17 @@ const requestOf = (key: string) => ({
   fingerprint: "00".repeat(32),
   requestId: `req ${key}`,
   traceparent: null
+})
+
+const newInstruction = Effect.sync(() => Instruction.makeId(begunAtMillis, random))
+
+const instruct = Effect.fnUntraced(function*(event: InstructionEvent) {
+  const intake = yield* Intake
+  yield* intake.instruct({ request: requestOf(event.instruction), event })
+})
+
+const capture = Effect.fnUntraced(function*(terms: Terms, captured: Amount | null) {
+  yield* instruct({ type: "transfer.capture_requested", ...terms, captured, instruction: yield* newInstruction })
 })
 
 /** Appends events to the logs of their sources. */

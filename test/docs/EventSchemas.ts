@@ -1,6 +1,6 @@
 /** The JSON Schemas of the events, made from the schemas that the code itself encodes and decodes them with. */
 import { Schema } from "effect"
-import { LedgerEvent } from "#domain/transfer/TransferEvent.ts"
+import { LedgerEvent } from "#domain/ledger/LedgerEvent.ts"
 
 type EventType = LedgerEvent["type"]
 
@@ -18,7 +18,13 @@ const meanings: Readonly<Record<EventType, string>> = {
   "transfer.committed": "The money has moved. Final.",
   "transfer.rejected": "The transfer was not possible, and nothing was reserved. Final.",
   "transfer.cancelled": "The money was reserved and is free again. Final.",
-  "account.opened": "An account was opened, with a balance of zero."
+  "account.opened": "An account was opened, with a balance of zero.",
+  "account.freeze_requested": "A client asks that nothing new leaves or reaches an account.",
+  "account.unfreeze_requested": "A client asks that a frozen account is open again.",
+  "account.close_requested": "A client asks that an account is closed for ever; it must be empty.",
+  "account.frozen": "Nothing new leaves or reaches the account; what was on its way goes on.",
+  "account.unfrozen": "The account is open again.",
+  "account.closed": "The account is closed, with nothing posted and nothing held. Final."
 }
 
 const members: Readonly<Record<string, string>> = {
@@ -29,6 +35,8 @@ const members: Readonly<Record<string, string>> = {
   currency: "An ISO 4217 code",
   captured: "The part of the amount that is captured, in minor units; null is all of it",
   client: "Who asked",
+  reverses: "The transfer whose money this one brings back, in whole or in part",
+  instruction: "The id of what the client asked, under which the answer is kept",
   reason: "Why: a stable code, and prose for people",
   account: "The id of the account",
   floor: "The least that may be available, in minor units; null is unlimited",

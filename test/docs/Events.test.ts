@@ -2,7 +2,7 @@
 import { readdirSync } from "node:fs"
 import path from "node:path"
 import { describe, expect, it } from "vitest"
-import { keyOf, type LedgerEvent } from "#domain/transfer/TransferEvent.ts"
+import { keyOf, type LedgerEvent } from "#domain/ledger/LedgerEvent.ts"
 import { eventSchemas, types } from "./EventSchemas.ts"
 import { read, root, tableAfter } from "./Markdown.ts"
 
@@ -28,7 +28,10 @@ describe("docs/kafka.md", () => {
 
   it.each(types)("knows the key of %s", (type) => {
     // Only the names of the accounts matter here.
-    const event = { type, source: "source", destination: "destination", account: "account" } as unknown as LedgerEvent
+    const named = type.startsWith("account.")
+      ? { account: "account" }
+      : { source: "source", destination: "destination" }
+    const event = { type, ...named } as unknown as LedgerEvent
     expect(rows.get(type)?.[2]).toBe(keyOf(event))
     expect(rows.get(type)?.[3]).toBe(`[v1](events/${type}.v1.json)`)
   })

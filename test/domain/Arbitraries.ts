@@ -5,6 +5,7 @@
  */
 import { Arbitrary, Schema } from "effect"
 import { AccountId } from "#domain/account/Account.ts"
+import { InstructionId } from "#domain/ledger/Instruction.ts"
 import { Amount, maximum } from "#domain/money/Amount.ts"
 import { Currency, exponents } from "#domain/money/Currency.ts"
 import { type Terms, TransferEvent } from "#domain/transfer/TransferEvent.ts"
@@ -55,6 +56,8 @@ const reason = Arbitrary.all({
 
 const eventTypes = TransferEvent.members.map((member) => member.fields.type.literal)
 
+const instruction = InstructionId.make("ins_00000000000000000000000001")
+
 /** Every kind of transfer event, with all that any of them carries. */
 export const transferEvent: Arbitrary.Arbitrary<TransferEvent> = Arbitrary.map(
   Arbitrary.all({
@@ -70,7 +73,9 @@ export const transferEvent: Arbitrary.Arbitrary<TransferEvent> = Arbitrary.map(
       case "transfer.requested":
         return { type, ...terms, capture, client }
       case "transfer.capture_requested":
-        return { type, ...terms, captured: captured === null ? null : Amount.make(captured) }
+        return { type, ...terms, captured: captured === null ? null : Amount.make(captured), instruction }
+      case "transfer.void_requested":
+        return { type, ...terms, instruction }
       case "transfer.refused":
       case "transfer.recalled":
       case "transfer.rejected":

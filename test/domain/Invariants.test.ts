@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import type { Account } from "#domain/account/Account.ts"
-import type { TransferEvent } from "#domain/transfer/TransferEvent.ts"
+import type { LedgerEvent } from "#domain/ledger/LedgerEvent.ts"
 import { tableOf } from "./Drawing.ts"
 import * as Invariants from "./Invariants.ts"
 import type { Invariant } from "./Invariants.ts"
@@ -19,7 +19,7 @@ const wealth = Invariants.wealth(shards)
 
 /** A transfer step by step, as it goes in health: both shards after each message. */
 const story: ReadonlyArray<ReadonlyArray<Shard>> = (() => {
-  const told: Array<{ readonly event: TransferEvent; readonly from: number }> = requests.map(({ event, shard }) => ({
+  const told: Array<{ readonly event: LedgerEvent; readonly from: number }> = requests.map(({ event, shard }) => ({
     event,
     from: shard
   }))

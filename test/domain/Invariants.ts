@@ -6,6 +6,7 @@ import { Result } from "effect"
 import type { Account } from "#domain/account/Account.ts"
 import type { Changes } from "#domain/ledger/Batch.ts"
 import * as Balance from "#domain/ledger/Balance.ts"
+import { subjectOf } from "#domain/ledger/LedgerEvent.ts"
 import { type ShardId, shardOfAccount } from "#domain/sharding/ShardMap.ts"
 import { ended, type Transfer, type TransferStatus, type Verdict } from "#domain/transfer/Transfer.ts"
 import type { Terms } from "#domain/transfer/TransferEvent.ts"
@@ -329,6 +330,7 @@ export const ofStep = (
     }
 
     for (const { event } of changes.events) {
+      if ("account" in event) continue
       const { transfer: id } = event
       const name = nameOf(id)
       const status = after.transfers.get(id)?.status
@@ -363,7 +365,7 @@ export const ofStep = (
     }
     for (const { step, transfer } of changes.journals) {
       const wanted = step === "credit" ? "transfer.credited" : "transfer.committed"
-      if (!changes.events.some(({ event }) => event.type === wanted && event.transfer === transfer)) {
+      if (!changes.events.some(({ event }) => event.type === wanted && subjectOf(event) === transfer)) {
         report(
           "every journal has its event, and no event is told without what it says",
           `${step} of ${nameOf(transfer)} without ${wanted}`
@@ -372,7 +374,9 @@ export const ofStep = (
     }
     for (const { transfer } of changes.transfers) {
       const id = transfer.terms.transfer
-      if (!changes.events.some(({ event }) => event.transfer === id && event.type === `transfer.${transfer.status}`)) {
+      if (
+        !changes.events.some(({ event }) => subjectOf(event) === id && event.type === `transfer.${transfer.status}`)
+      ) {
         report(
           "every journal has its event, and no event is told without what it says",
           `${nameOf(id)} became ${transfer.status} in silence`

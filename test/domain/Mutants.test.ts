@@ -10,21 +10,23 @@ import { Result } from "effect"
 // Mocks are hoisted only where they come from vitest itself.
 import { vi } from "vitest"
 import type { Account } from "#domain/account/Account.ts"
+import type { Change, Decision, ShardView } from "#domain/ledger/Decision.ts"
+import type { Instruction } from "#domain/ledger/Instruction.ts"
+import type { LedgerEvent } from "#domain/ledger/LedgerEvent.ts"
+import type * as Protocol from "#domain/ledger/Protocol.ts"
 import { Currency } from "#domain/money/Currency.ts"
 import type { Transfer, Verdict } from "#domain/transfer/Transfer.ts"
-import { type LedgerEvent, termsOf, type TransferEvent } from "#domain/transfer/TransferEvent.ts"
-import type * as TransferProtocol from "#domain/transfer/TransferProtocol.ts"
-import type { Change, Decision, ShardView } from "#domain/transfer/TransferProtocol.ts"
+import { termsOf, type TransferEvent } from "#domain/transfer/TransferEvent.ts"
 import { type Invariant, invariants } from "./Invariants.ts"
 import { type Configuration, configurationOf, destinationRestored, inHealth, sourceRestored } from "./Scenarios.ts"
 
-type Decide = typeof TransferProtocol.decide
+type Decide = typeof Protocol.decide
 type Mutant = (decide: Decide) => Decide
 
 const standing = vi.hoisted((): { mutant: Mutant } => ({ mutant: (decide) => decide }))
 
-vi.mock("#domain/transfer/TransferProtocol.ts", async (original) => {
-  const real = await original<typeof TransferProtocol>()
+vi.mock("#domain/ledger/Protocol.ts", async (original) => {
+  const real = await original<typeof Protocol>()
   return { ...real, decide: ((view, message) => standing.mutant(real.decide)(view, message)) satisfies Decide }
 })
 
@@ -38,11 +40,17 @@ interface Lies {
   readonly transfer?: (transfer: Transfer) => Transfer
   readonly verdict?: (verdict: Verdict) => Verdict | undefined
   readonly account?: (account: Account) => Account
+  readonly instruction?: (instruction: Instruction) => Instruction
 }
 
 const lying = (view: ShardView, lies: Lies): ShardView => ({
   shard: view.shard,
   isHome: view.isHome,
+  instruction: (id) => {
+    const instruction = view.instruction(id)
+    return instruction === undefined ? undefined : lies.instruction?.(instruction) ?? instruction
+  },
+  reversed: (id) => view.reversed(id),
   transfer: (id) => {
     const transfer = view.transfer(id)
     return transfer === undefined ? undefined : lies.transfer?.(transfer) ?? transfer
@@ -191,7 +199,10 @@ const mutants: ReadonlyArray<readonly [name: string, Configuration, Invariant, M
     "a capture that comes again is obeyed again",
     inPart,
     "what may still be taken is held",
-    obeying("transfer.capture_requested", "held", "authorized")
+    seeing(["transfer.capture_requested"], {
+      transfer: (transfer) => transfer.status === "held" ? { ...transfer, status: "authorized" } : transfer,
+      instruction: (instruction) => ({ ...instruction, status: "open", reason: null })
+    })
   ],
   [
     "a capture after the void is obeyed",

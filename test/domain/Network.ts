@@ -5,12 +5,12 @@
  * Facts on which nobody acts are not sent: `decide` changes nothing on any of them, whatever the state
  * (TransferProtocol.test.ts), so to deliver them would only multiply the states.
  */
+import { keyOf, type LedgerEvent } from "#domain/ledger/LedgerEvent.ts"
+import { acting } from "#domain/ledger/Protocol.ts"
 import { type ShardId, type ShardMap, shardOfAccount } from "#domain/sharding/ShardMap.ts"
-import { keyOf, type TransferEvent } from "#domain/transfer/TransferEvent.ts"
-import { acting } from "#domain/transfer/TransferProtocol.ts"
 
 export interface Letter {
-  readonly event: TransferEvent
+  readonly event: LedgerEvent
   readonly from: ShardId
   readonly to: ShardId
 }
@@ -41,7 +41,7 @@ export interface Network<Mail> {
 /** What a shard wrote, as letters to where the account that acts next lives. */
 export const lettersOf = (
   from: { readonly id: ShardId; readonly map: ShardMap },
-  events: ReadonlyArray<TransferEvent>
+  events: ReadonlyArray<LedgerEvent>
 ): ReadonlyArray<Letter> =>
   events.flatMap((event) =>
     acting.has(event.type) ? [{ event, from: from.id, to: shardOfAccount(from.map, keyOf(event)) }] : []
@@ -56,19 +56,20 @@ interface Name {
   readonly number: number
 }
 
-const names = new WeakMap<TransferEvent, Map<number, Name>>()
+const names = new WeakMap<LedgerEvent, Map<number, Name>>()
 const numbers = new Map<string, number>()
 
 const nameOfLetter = ({ event, from, to }: Letter): Name => {
   const known = names.get(event) ?? new Map<number, Name>()
   let name = known.get(from)
   if (name === undefined) {
+    const about = "account" in event ? event.account : `${nameOf(event.transfer)} ${event.amount}`
     const more = "reason" in event
       ? event.reason.code
       : event.type === "transfer.capture_requested"
       ? String(event.captured)
       : ""
-    const what = `${event.type.slice("transfer.".length)} ${nameOf(event.transfer)} ${event.amount} ${more}`.trimEnd()
+    const what = `${event.type.slice(event.type.indexOf(".") + 1)} ${about} ${more}`.trimEnd()
     const label = `${from}→${to} ${what}`
     const number = numbers.get(label) ?? numbers.size
     numbers.set(label, number)

@@ -3,11 +3,13 @@
  * each, the transfers that clients wish for, and the clients, reconcilers and operators who may do something at any time.
  */
 import type { Account, AccountId } from "#domain/account/Account.ts"
+import { type Asks, InstructionId } from "#domain/ledger/Instruction.ts"
+import type { LedgerEvent } from "#domain/ledger/LedgerEvent.ts"
 import { Amount } from "#domain/money/Amount.ts"
 import { Currency } from "#domain/money/Currency.ts"
 import { question } from "#domain/reconciliation/SilentTransfers.ts"
 import { even, type ShardId, shardOfAccount } from "#domain/sharding/ShardMap.ts"
-import type { Capture, Terms, TransferEvent } from "#domain/transfer/TransferEvent.ts"
+import type { Capture, Terms } from "#domain/transfer/TransferEvent.ts"
 import type { Transfer, TransferStatus } from "#domain/transfer/Transfer.ts"
 import { nameOf } from "./Network.ts"
 import * as ShardModel from "./ShardModel.ts"
@@ -21,7 +23,7 @@ export interface Actor {
   /** Must they act before all can be at rest? A reconciler must where something was lost; or, to end what waits, always. */
   readonly duty: "none" | "where something was lost" | "always"
   /** What becomes of the shard, and what is appended to its log; `undefined` when there is nothing to do now. */
-  readonly act: (shard: Shard) => { readonly shard: Shard; readonly events: ReadonlyArray<TransferEvent> } | undefined
+  readonly act: (shard: Shard) => { readonly shard: Shard; readonly events: ReadonlyArray<LedgerEvent> } | undefined
 }
 
 export interface Scenario {
@@ -29,7 +31,7 @@ export interface Scenario {
   readonly shards: ReadonlyArray<Shard>
   readonly transfers: ReadonlyArray<Terms>
   /** What the clients have requested before anything else happens, by shard. */
-  readonly requests: ReadonlyArray<{ readonly shard: ShardId; readonly event: TransferEvent }>
+  readonly requests: ReadonlyArray<{ readonly shard: ShardId; readonly event: LedgerEvent }>
   readonly actors: ReadonlyArray<Actor>
   /** May a shard lose what it once wrote? Then only what each shard can hold on its own is asked of it. */
   readonly losesData: boolean
@@ -139,7 +141,7 @@ const onTransfer = (
   terms: Terms,
   times: number,
   duty: Actor["duty"],
-  ask: (transfer: Transfer) => TransferEvent | undefined
+  ask: (transfer: Transfer) => LedgerEvent | undefined
 ): Actor => ({
   name: `${name} ${nameOf(terms.transfer)}`,
   shard: shardOfAccount(map, terms.source),
@@ -168,24 +170,44 @@ export const expires = reconciler("ends the authorization of", "authorized", "al
 const client = (
   name: string,
   terms: Terms,
-  event: TransferEvent
-): Actor =>
-  onTransfer(
-    `client ${name}`,
-    terms,
-    1,
-    "none",
-    ({ status }) => status === "requested" || status === "authorized" ? event : undefined
-  )
+  asks: Asks,
+  amount: bigint | null,
+  eventOf: (instruction: InstructionId) => LedgerEvent
+): Actor => {
+  const id = instructionId(`${name} ${terms.transfer}`)
+  return {
+    name: `client ${name} ${nameOf(terms.transfer)}`,
+    shard: shardOfAccount(map, terms.source),
+    times: 1,
+    duty: "none",
+    act: (shard) => {
+      const status = shard.transfers.get(terms.transfer)?.status
+      if (status !== "requested" && status !== "authorized") return undefined
+      const event = eventOf(id)
+      const instruction = { id, asks, subject: terms.transfer, amount, status: "open", reason: null } as const
+      return { shard: ShardModel.instructed(shard, instruction, event), events: [event] }
+    }
+  }
+}
 
-export const voids = (terms: Terms): Actor => client("voids", terms, { type: "transfer.void_requested", ...terms })
+/** An id for each name, always the same. */
+const instructionId = (name: string): InstructionId => {
+  const known = instructionIds.indexOf(name)
+  const number = known === -1 ? instructionIds.push(name) - 1 : known
+  return InstructionId.make(`ins_${String(number).padStart(26, "0")}`)
+}
+const instructionIds: Array<string> = []
+
+export const voids = (terms: Terms): Actor =>
+  client("voids", terms, "void", null, (instruction) => ({ type: "transfer.void_requested", ...terms, instruction }))
 
 export const captures = (terms: Terms, captured: bigint | null): Actor =>
-  client(`captures ${captured ?? "all"} of`, terms, {
+  client(`captures ${captured ?? "all"} of`, terms, "capture", captured, (instruction) => ({
     type: "transfer.capture_requested",
     ...terms,
-    captured: captured === null ? null : Amount.make(captured)
-  })
+    captured: captured === null ? null : Amount.make(captured),
+    instruction
+  }))
 
 /** An operator changes an account at any moment, once. */
 export const operator = (id: AccountId, status: Account["status"]): Actor => ({

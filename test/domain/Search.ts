@@ -8,7 +8,7 @@
  * numbers of entries and the balances after them, the event log) is checked on every step, before states are told apart.
  */
 import { Result } from "effect"
-import type { TransferEvent } from "#domain/transfer/TransferEvent.ts"
+import { type LedgerEvent, subjectOf } from "#domain/ledger/LedgerEvent.ts"
 import type { Changes } from "#domain/ledger/Batch.ts"
 import { shardOfAccount } from "#domain/sharding/ShardMap.ts"
 import { ended } from "#domain/transfer/Transfer.ts"
@@ -71,9 +71,16 @@ const keyOfShard = (shard: Shard): string => {
     shard.verdicts.values(),
     ({ reason, ruling, terms }) => `${nameOf(terms.transfer)}${ruling}${terms.amount}${reason?.code ?? ""}`
   )
+  const instructions = Array.from(
+    shard.instructions.values(),
+    ({ id, reason, status }) => `${id.slice(-3)}${status}${reason?.code ?? ""}`
+  )
   const journals = shard.journals.map(({ amount, step, transfer }) => `${nameOf(transfer)}${step}${amount}`)
   const holds = shard.holds.map(({ amount, change, transfer }) => `${nameOf(transfer)}${change}${amount}`)
-  return [shard.id, ...[accounts, transfers, verdicts, journals, holds].map((parts) => parts.toSorted().join())].join(
+  return [
+    shard.id,
+    ...[accounts, transfers, verdicts, instructions, journals, holds].map((parts) => parts.toSorted().join())
+  ].join(
     "|"
   )
 }
@@ -336,9 +343,11 @@ const note = (
   arrows: Map<string, Arrow>,
   before: Shard,
   after: Shard,
-  { transfer: id, type }: TransferEvent,
+  event: LedgerEvent,
   changes: Changes
 ): void => {
+  const { type } = event
+  const id = subjectOf(event)
   const add = (arrow: Arrow) => arrows.set(Object.values(arrow).join(" "), arrow)
   const told = changes.events.map(({ event }) => event.type).join(" + ")
   const [was, is] = [before.transfers.get(id)?.status, after.transfers.get(id)?.status]

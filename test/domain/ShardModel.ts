@@ -6,14 +6,16 @@
 import { Result } from "effect"
 import { type Account, AccountId, defaultsOf, emptyBalance } from "#domain/account/Account.ts"
 import { Batch, type Changes, type Known, type Needs, needsOf } from "#domain/ledger/Batch.ts"
+import type { Message, Origin, ProtocolViolation } from "#domain/ledger/Decision.ts"
+import type { Instruction } from "#domain/ledger/Instruction.ts"
+import type { LedgerEvent } from "#domain/ledger/LedgerEvent.ts"
 import type { HoldRecord, Journal } from "#domain/ledger/Journal.ts"
 import type { Currency } from "#domain/money/Currency.ts"
 import { partitionOf } from "#domain/sharding/Partition.ts"
 import { type ShardId, type ShardMap, shardOfAccount } from "#domain/sharding/ShardMap.ts"
-import type { Capture, Terms, TransferEvent } from "#domain/transfer/TransferEvent.ts"
-import type { Transfer, Verdict } from "#domain/transfer/Transfer.ts"
+import type { Capture, Terms } from "#domain/transfer/TransferEvent.ts"
+import { failed, type Transfer, type Verdict } from "#domain/transfer/Transfer.ts"
 import * as TransferId from "#domain/transfer/TransferId.ts"
-import type { Message, Origin, ProtocolViolation } from "#domain/transfer/TransferProtocol.ts"
 
 export interface Shard {
   readonly id: ShardId
@@ -21,10 +23,11 @@ export interface Shard {
   readonly accounts: ReadonlyMap<string, Account>
   readonly transfers: ReadonlyMap<string, Transfer>
   readonly verdicts: ReadonlyMap<string, Verdict>
+  readonly instructions: ReadonlyMap<string, Instruction>
   readonly holds: ReadonlyArray<HoldRecord>
   readonly journals: ReadonlyArray<Journal>
   /** The shard's own event log, which is its outbox. */
-  readonly log: ReadonlyArray<TransferEvent>
+  readonly log: ReadonlyArray<LedgerEvent>
 }
 
 export const empty = (map: ShardMap, id: ShardId): Shard => ({
@@ -33,6 +36,7 @@ export const empty = (map: ShardMap, id: ShardId): Shard => ({
   accounts: new Map(),
   transfers: new Map(),
   verdicts: new Map(),
+  instructions: new Map(),
   holds: [],
   journals: [],
   log: []
@@ -71,10 +75,17 @@ export const customer = (id: AccountId, currency: Currency, more: Partial<Accoun
 export const requested = (
   shard: Shard,
   terms: Terms,
-  capture: Capture
-): { readonly shard: Shard; readonly event: TransferEvent } => {
-  const transfer: Transfer = { terms, capture, status: "requested", moving: terms.amount, reason: null }
-  const event: TransferEvent = { type: "transfer.requested", ...terms, capture, client: "client" }
+  capture: Capture,
+  reverses: TransferId.TransferId | null = null
+): { readonly shard: Shard; readonly event: LedgerEvent } => {
+  const transfer: Transfer = { terms, capture, status: "requested", moving: terms.amount, reason: null, reverses }
+  const event: LedgerEvent = {
+    type: "transfer.requested",
+    ...terms,
+    capture,
+    client: "client",
+    ...(reverses === null ? {} : { reverses })
+  }
   return {
     shard: {
       ...shard,
@@ -83,6 +94,22 @@ export const requested = (
     },
     event
   }
+}
+
+/** What the api writes for what a client asks of something that exists: the instruction, and the event that carries it. */
+export const instructed = (shard: Shard, instruction: Instruction, event: LedgerEvent): Shard => ({
+  ...shard,
+  instructions: new Map(shard.instructions).set(instruction.id, instruction),
+  log: [...shard.log, event]
+})
+
+/** How much of a transfer was brought back: what its reversals that were decided, and did not fail, add up to. */
+const reversedOf = (shard: Shard, id: string): bigint => {
+  let sum = 0n
+  for (const { moving, reverses, status } of shard.transfers.values()) {
+    if (reverses === id && status !== "requested" && !failed.has(status)) sum += moving
+  }
+  return sum
 }
 
 /** What a `Ledger` reads: what was asked for and exists, and nothing else. */
@@ -98,7 +125,9 @@ const read = (shard: Shard, needs: Needs): Known => {
   return {
     accounts: found(needs.accounts, shard.accounts),
     transfers: found(needs.transfers, shard.transfers),
-    verdicts: found(needs.verdicts, shard.verdicts)
+    verdicts: found(needs.verdicts, shard.verdicts),
+    instructions: found(needs.instructions, shard.instructions),
+    reversed: new Map(Array.from(needs.reversed, (id) => [id, reversedOf(shard, id)]))
   }
 }
 
@@ -121,6 +150,7 @@ const write = (shard: Shard, changes: Changes): Shard => ({
   ),
   transfers: written(shard.transfers, changes.transfers.map(({ transfer }) => [transfer.terms.transfer, transfer])),
   verdicts: written(shard.verdicts, changes.verdicts.map((verdict) => [verdict.terms.transfer, verdict])),
+  instructions: written(shard.instructions, changes.instructions.map((instruction) => [instruction.id, instruction])),
   holds: changes.holds.length === 0 ? shard.holds : [...shard.holds, ...changes.holds],
   journals: changes.journals.length === 0 ? shard.journals : [...shard.journals, ...changes.journals],
   log: changes.events.length === 0 ? shard.log : [...shard.log, ...changes.events.map(({ event }) => event)]

@@ -2,15 +2,17 @@
 import { expect, layer } from "@effect/vitest"
 import { expectTypeOf } from "vitest"
 import { Duration, Effect, Fiber, Layer, Option } from "effect"
+import type { Needs } from "#domain/ledger/Batch.ts"
+import { InstructionId } from "#domain/ledger/Instruction.ts"
 import { Ledger } from "#domain/ledger/Ledger.ts"
 import { Queries } from "#domain/ledger/Queries.ts"
 import { ConsumerPositions } from "#domain/messaging/ConsumerPositions.ts"
 import { EventLog } from "#domain/messaging/EventLog.ts"
-import { ShardLog } from "#domain/messaging/ShardLog.ts"
 import { type Lease, Leases } from "#domain/sharding/Leases.ts"
 import { partitionOf } from "#domain/sharding/Partition.ts"
 import { Shards } from "#domain/sharding/Shards.ts"
 import { SilentTransfers } from "#domain/reconciliation/SilentTransfers.ts"
+import { Intake } from "#domain/transfer/Intake.ts"
 import { ShardDatabases } from "#infra/postgres/ShardDatabases.ts"
 import { ledgerWorker } from "../../apps/ledger/LedgerWorker.ts"
 import { relay } from "../../apps/relay/Relay.ts"
@@ -26,9 +28,18 @@ import {
   partitions,
   postedOf,
   publish,
+  request,
   wish,
   world
 } from "./World.ts"
+
+const nothing: Needs = {
+  accounts: new Set(),
+  transfers: new Set(),
+  verdicts: new Set(),
+  instructions: new Set(),
+  reversed: new Set()
+}
 
 layer(TestPostgres.layer, { excludeTestServices: true })("the ledger worker", (it) => {
   it.effect("settles transfers within a shard, across shards, to nobody and beyond one's means", () =>
@@ -68,8 +79,9 @@ layer(TestPostgres.layer, { excludeTestServices: true })("the ledger worker", (i
     Effect.gen(function*() {
       const bank = yield* open(nameOn(0, "bank"), "external")
       const terms = yield* wish(bank, nameOn(1, "shop"), "9", "manual")
-      const log = yield* ShardLog
-      yield* log.append(0, [{ type: "transfer.void_requested", ...terms }])
+      const instruction = InstructionId.make("ins_00000000000000000000000001")
+      const intake = yield* Intake
+      yield* intake.instruct({ request: request(), event: { type: "transfer.void_requested", ...terms, instruction } })
       yield* publish(0, yield* logOf(0))
       yield* Effect.forkScoped(ledgerWorker(0))
       const end = yield* ended(terms.transfer)
@@ -147,7 +159,7 @@ layer(TestPostgres.layer, { excludeTestServices: true })("the ledger worker", (i
       const erin = yield* open(nameOn(0, "erin"), "external")
       const known = yield* shards.transact(
         0,
-        Ledger.use((ledger) => ledger.read({ accounts: new Set([erin]), transfers: new Set(), verdicts: new Set() }))
+        Ledger.use((ledger) => ledger.read({ ...nothing, accounts: new Set([erin]) }))
       )
       const account = known.accounts.get(erin)
       if (account === undefined) return expect.fail("no account")
@@ -161,6 +173,8 @@ layer(TestPostgres.layer, { excludeTestServices: true })("the ledger worker", (i
             holds: [],
             journals: [],
             verdicts: [],
+            statuses: [],
+            instructions: [],
             events: []
           })
         )
@@ -208,9 +222,7 @@ layer(TestPostgres.layer, { excludeTestServices: true })("the ledger worker", (i
   it.effect("has its books only inside a transaction: the compiler knows no other way", () =>
     Effect.gen(function*() {
       const shards = yield* Shards
-      const read = Ledger.use((ledger) =>
-        ledger.read({ accounts: new Set(), transfers: new Set(), verdicts: new Set() })
-      )
+      const read = Ledger.use((ledger) => ledger.read(nothing))
       const inside = shards.transact(0, read)
       expectTypeOf<Effect.Services<typeof read>>().toEqualTypeOf<Ledger>()
       expectTypeOf<Effect.Services<typeof inside>>().toEqualTypeOf<never>()

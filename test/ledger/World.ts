@@ -51,7 +51,7 @@ export const world = Layer.unwrap(Effect.gen(function*() {
 }))
 
 let keys = 0
-const request = () => ({
+export const request = () => ({
   client: "test",
   idempotencyKey: `key-${++keys}`,
   fingerprint: "ab".repeat(32),
@@ -98,6 +98,7 @@ export const wish = Effect.fnUntraced(function*(
     terms,
     capture,
     expiresInSeconds: capture === "manual" ? 60 : null,
+    reverses: null,
     reference: null,
     description: null,
     metadata: {}

@@ -67,6 +67,7 @@ const transfer: typeof Transfer.Encoded = {
   capture: "automatic",
   captured_amount: null,
   expires_at: null,
+  reverses: null,
   reference: "invoice-2026-0042",
   description: null,
   metadata: {},

@@ -5,6 +5,7 @@ import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { TransferStatus } from "#domain/transfer/Transfer.ts"
 import { Capture } from "#domain/transfer/TransferEvent.ts"
+import { TransferId } from "#domain/transfer/TransferId.ts"
 import { Authorization, Validation } from "./Authorization.ts"
 import * as Problems from "./Problems.ts"
 import {
@@ -39,6 +40,7 @@ export const Transfer = Schema.Struct({
   capture: Capture,
   captured_amount: Schema.NullOr(Minor).annotate({ description: "The part of the amount that was captured" }),
   expires_at: Schema.NullOr(Time).annotate({ description: "When an authorization that was not captured ends" }),
+  reverses: Schema.NullOr(Schema.String).annotate({ description: "The transfer whose money this one brings back" }),
   reference: Schema.NullOr(Schema.String),
   description: Schema.NullOr(Schema.String),
   metadata: Schema.Record(Schema.String, Schema.String),
@@ -76,6 +78,10 @@ export const RequestTransfer = Schema.Struct({
       Schema.isBetween({ minimum: 1, maximum: 30 * 24 * 60 * 60 }, { message: "must be between 1 and 2592000 seconds" })
     )
   ).annotate({ description: "Seconds after which a manual transfer that was not captured ends; 7 days unless given" }),
+  reverses: Schema.optionalKey(TransferId).annotate({
+    description:
+      "A transfer from this destination to this source, whose money this one brings back, in whole or in part"
+  }),
   reference: Schema.optionalKey(Reference),
   description: Schema.optionalKey(Description),
   metadata: Schema.optionalKey(Metadata)
@@ -89,6 +95,12 @@ export const RequestTransfer = Schema.Struct({
     transfer.expires_in === undefined || transfer.capture === "manual" || {
       path: ["expires_in"],
       issue: "goes with capture manual only"
+    }
+  ),
+  Schema.makeFilter((transfer) =>
+    transfer.reverses === undefined || transfer.capture !== "manual" || {
+      path: ["capture"],
+      issue: "must be automatic where a transfer is reversed"
     }
   )
 ).annotate({ identifier: "RequestTransfer" })

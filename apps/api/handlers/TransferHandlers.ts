@@ -75,6 +75,7 @@ export const layer = (map: ShardMap) =>
               },
               capture,
               expiresInSeconds: capture === "manual" ? value.expires_in ?? defaultExpirySeconds : null,
+              reverses: value.reverses ?? null,
               reference: value.reference ?? null,
               description: value.description ?? null,
               metadata: value.metadata ?? {}

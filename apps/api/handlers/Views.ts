@@ -72,6 +72,7 @@ export const transfer = (record: TransferRecord): typeof Transfer.Encoded => {
     capture: record.capture,
     captured_amount: digits(record.captured),
     expires_at: record.expiresAtMillis === null ? null : time(record.expiresAtMillis),
+    reverses: record.reverses,
     reference: record.reference,
     description: record.description,
     metadata: record.metadata,

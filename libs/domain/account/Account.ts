@@ -68,3 +68,26 @@ export const defaultsOf = (kind: AccountKind): { readonly normalSide: Side; read
       return { normalSide: "credit", floor: null }
   }
 }
+
+/** The account named does not exist on the shard that would be its home. */
+export class AccountNotFound extends Schema.TaggedError<AccountNotFound>()("AccountNotFound", {
+  account: Schema.String
+}) {
+  readonly code = "account_not_found"
+  override get message() {
+    return `there is no account ${this.account}`
+  }
+}
+
+/** The account is frozen or closed. */
+export class AccountNotOpen extends Schema.TaggedError<AccountNotOpen>()("AccountNotOpen", {
+  account: Schema.String,
+  status: Schema.Literals(["frozen", "closed"])
+}) {
+  get code() {
+    return `account_${this.status}` as const
+  }
+  override get message() {
+    return `${this.account} is ${this.status}`
+  }
+}

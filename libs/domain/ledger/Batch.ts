@@ -6,20 +6,15 @@
  * thousand times, and it lives no longer than its transaction.
  */
 import { Result } from "effect"
-import type { Account } from "../account/Account.ts"
+import type { Account, AccountStatus } from "../account/Account.ts"
 import * as ClearingAccount from "../account/ClearingAccount.ts"
 import type { ShardId } from "../sharding/ShardMap.ts"
-import type { Transfer, TransferStatus, Verdict } from "../transfer/Transfer.ts"
-import type { TransferEvent } from "../transfer/TransferEvent.ts"
-import {
-  type Change,
-  decide,
-  type Message,
-  type Origin,
-  type ProtocolViolation,
-  type ShardView
-} from "../transfer/TransferProtocol.ts"
+import { failed, type Transfer, type TransferStatus, type Verdict } from "../transfer/Transfer.ts"
 import * as Balance from "./Balance.ts"
+import type { Change, Message, Origin, ProtocolViolation, ShardView } from "./Decision.ts"
+import type { Instruction } from "./Instruction.ts"
+import type { LedgerEvent } from "./LedgerEvent.ts"
+import { decide } from "./Protocol.ts"
 import type { HoldRecord, Journal, Posting } from "./Journal.ts"
 
 /** What must be read before messages can be decided. */
@@ -27,6 +22,9 @@ export interface Needs {
   readonly accounts: ReadonlySet<string>
   readonly transfers: ReadonlySet<string>
   readonly verdicts: ReadonlySet<string>
+  readonly instructions: ReadonlySet<string>
+  /** Transfers to be reversed: how much of them was brought back, or is on its way back. */
+  readonly reversed: ReadonlySet<string>
 }
 
 /** What was read: the state that the decisions assume, and that the writes are guarded by. */
@@ -34,6 +32,8 @@ export interface Known {
   readonly accounts: ReadonlyMap<string, Account>
   readonly transfers: ReadonlyMap<string, Transfer>
   readonly verdicts: ReadonlyMap<string, Verdict>
+  readonly instructions: ReadonlyMap<string, Instruction>
+  readonly reversed: ReadonlyMap<string, bigint>
 }
 
 /** What a batch writes. */
@@ -46,12 +46,15 @@ export interface Changes {
   readonly holds: ReadonlyArray<HoldRecord>
   readonly journals: ReadonlyArray<Journal>
   readonly verdicts: ReadonlyArray<Verdict>
+  readonly statuses: ReadonlyArray<{ readonly was: AccountStatus; readonly account: Account }>
+  /** Instructions that were open and have their answer now. */
+  readonly instructions: ReadonlyArray<Instruction>
   readonly events: ReadonlyArray<Announcement>
 }
 
 /** An event to be written to the shard's log, with the request it began with. */
 export interface Announcement {
-  readonly event: TransferEvent
+  readonly event: LedgerEvent
   readonly origin: Origin
 }
 
@@ -64,9 +67,20 @@ export const needsOf = (
   const accounts = new Set<string>()
   const transfers = new Set<string>()
   const verdicts = new Set<string>()
+  const instructions = new Set<string>()
+  const reversed = new Set<string>()
   for (const { event, from } of messages) {
+    if ("instruction" in event) instructions.add(event.instruction)
     switch (event.type) {
       case "transfer.requested":
+        if (event.reverses !== undefined) {
+          verdicts.add(event.reverses)
+          reversed.add(event.reverses)
+        }
+        transfers.add(event.transfer)
+        accounts.add(event.source)
+        if (isHome(event.destination)) accounts.add(event.destination)
+        break
       case "transfer.capture_requested":
         transfers.add(event.transfer)
         accounts.add(event.source)
@@ -91,9 +105,14 @@ export const needsOf = (
       case "transfer.recalled":
         verdicts.add(event.transfer)
         break
+      case "account.freeze_requested":
+      case "account.unfreeze_requested":
+      case "account.close_requested":
+        accounts.add(event.account)
+        break
     }
   }
-  return { accounts, transfers, verdicts }
+  return { accounts, transfers, verdicts, instructions, reversed }
 }
 
 export class Batch implements ShardView {
@@ -103,6 +122,8 @@ export class Batch implements ShardView {
   readonly #accounts = new Map<string, Account>()
   readonly #transfers = new Map<string, Transfer>()
   readonly #verdicts = new Map<string, Verdict>()
+  readonly #instructions = new Map<string, Instruction>()
+  readonly #reversed = new Map<string, bigint>()
   readonly #holds: Array<HoldRecord> = []
   readonly #journals: Array<Journal> = []
   readonly #events: Array<Announcement> = []
@@ -125,6 +146,14 @@ export class Batch implements ShardView {
     return this.#verdicts.get(id) ?? this.#known.verdicts.get(id)
   }
 
+  instruction(id: string): Instruction | undefined {
+    return this.#instructions.get(id) ?? this.#known.instructions.get(id)
+  }
+
+  reversed(id: string): bigint {
+    return this.#reversed.get(id) ?? this.#known.reversed.get(id) ?? 0n
+  }
+
   /** Decides one message and applies what was decided. A message that fails leaves the batch as it was. */
   take(message: Message): Result.Result<void, ProtocolViolation> {
     return Result.map(decide(this, message), (changes) => {
@@ -144,6 +173,11 @@ export class Batch implements ShardView {
       holds: this.#holds,
       journals: this.#journals,
       verdicts: [...this.#verdicts.values()],
+      statuses: balances.flatMap((account) => {
+        const was = this.#known.accounts.get(account.id)?.status ?? account.status
+        return was === account.status ? [] : [{ was, account }]
+      }),
+      instructions: [...this.#instructions.values()],
       events: this.#events
     }
   }
@@ -151,7 +185,7 @@ export class Batch implements ShardView {
   #apply(change: Change, origin: Origin): void {
     switch (change._tag) {
       case "Moved":
-        this.#transfers.set(change.transfer.terms.transfer, change.transfer)
+        this.#move(change.transfer)
         return
       case "Ruled":
         this.#verdicts.set(change.verdict.terms.transfer, change.verdict)
@@ -168,7 +202,29 @@ export class Batch implements ShardView {
       case "Posted":
         this.#post(change.posting)
         return
+      case "StatusChanged":
+        this.#accounts.set(change.account, { ...this.#existing(change.account), status: change.status })
+        return
+      case "Answered": {
+        const instruction = this.instruction(change.instruction)
+        if (instruction === undefined) {
+          throw new Error(`the protocol answered ${change.instruction}, which it had not read`)
+        }
+        const status = change.refusal === null ? "done" : "refused"
+        this.#instructions.set(instruction.id, { ...instruction, status, reason: change.refusal })
+        return
+      }
     }
+  }
+
+  #move(transfer: Transfer): void {
+    const { reverses, terms } = transfer
+    if (reverses !== null) {
+      const before = this.transfer(terms.transfer)
+      const change = bringsBack(transfer) - (before === undefined ? 0n : bringsBack(before))
+      this.#reversed.set(reverses, this.reversed(reverses) + change)
+    }
+    this.#transfers.set(terms.transfer, transfer)
   }
 
   #post(posting: Posting): void {
@@ -208,3 +264,6 @@ export class Batch implements ShardView {
     return account
   }
 }
+
+/** What a reversal counts for: nothing before it is decided, nor when it failed. */
+const bringsBack = ({ moving, status }: Transfer): bigint => status === "requested" || failed.has(status) ? 0n : moving

@@ -4,8 +4,9 @@
 import { Context, type Effect, type Option } from "effect"
 import type { Currency } from "../money/Currency.ts"
 import type { ShardUnavailable } from "../sharding/Shards.ts"
+import type { Instruction } from "./Instruction.ts"
+import type { LedgerEvent } from "./LedgerEvent.ts"
 import type { AccountRecord, TransferRecord } from "../transfer/Intake.ts"
-import type { LedgerEvent } from "../transfer/TransferEvent.ts"
 import type { TransferId } from "../transfer/TransferId.ts"
 
 /** One immutable line of an account. */
@@ -61,6 +62,8 @@ export class Queries extends Context.Service<Queries, {
     id: TransferId,
     withinMillis: number
   ) => Effect.Effect<Option.Option<TransferRecord>, ShardUnavailable>
+  /** The instruction once it has its answer, or as it is when `withinMillis` are over. */
+  readonly awaitAnswer: (instruction: Instruction, withinMillis: number) => Effect.Effect<Instruction, ShardUnavailable>
   /** The events of a transfer from both of its shards, in the order of time. */
   readonly timeline: (id: TransferId) => Effect.Effect<ReadonlyArray<TimelineStep>, ShardUnavailable>
   readonly trialBalance: Effect.Effect<ReadonlyArray<TrialBalance>, ShardUnavailable>

@@ -42,7 +42,13 @@ export const question = ({ client, expired, transfer }: SilentTransfer): Transfe
   const terms = { ...transfer.terms, amount: transfer.moving }
   switch (transfer.status) {
     case "requested":
-      return { type: "transfer.requested", ...terms, capture: transfer.capture, client }
+      return {
+        type: "transfer.requested",
+        ...terms,
+        capture: transfer.capture,
+        client,
+        ...(transfer.reverses === null ? {} : { reverses: transfer.reverses })
+      }
     case "held":
       return {
         type: "transfer.recalled",

@@ -2,11 +2,14 @@
  * The port through which wishes come in: a transfer, or the opening of an account. Each is recorded with its idempotency
  * row and its event in one transaction on the shard of its account; when the effect succeeds it is on disk.
  */
-import { Context, type Effect, Schema } from "effect"
+import { Context, type Effect, type Exit, type Option, Schema } from "effect"
 import type { Account, AccountId } from "../account/Account.ts"
 import type { ShardUnavailable } from "../sharding/Shards.ts"
-import type { Capture, Reason, Terms } from "./TransferEvent.ts"
+import type { Instruction, Reason } from "../ledger/Instruction.ts"
+import type { LedgerEvent } from "../ledger/LedgerEvent.ts"
+import type { Capture, Terms } from "./TransferEvent.ts"
 import type { TransferStatus } from "./Transfer.ts"
+import type { TransferId } from "./TransferId.ts"
 
 /** Who asks, and how a repetition is recognised. */
 export interface Request {
@@ -29,6 +32,8 @@ export interface TransferIntent {
   readonly capture: Capture
   /** After how many seconds an authorization that was not captured ends. */
   readonly expiresInSeconds: number | null
+  /** The transfer whose money this one brings back. */
+  readonly reverses: TransferId | null
   readonly reference: string | null
   readonly description: string | null
   readonly metadata: Metadata
@@ -41,6 +46,7 @@ export interface TransferRecord {
   readonly status: TransferStatus
   readonly captured: bigint | null
   readonly reason: Reason | null
+  readonly reverses: TransferId | null
   readonly reference: string | null
   readonly description: string | null
   readonly metadata: Metadata
@@ -62,8 +68,17 @@ export interface AccountIntent {
 export interface AccountRecord {
   readonly account: Account
   readonly metadata: Metadata
+  /** Counts the changes of the account itself: its status and metadata, not its balance. */
+  readonly revision: bigint
   readonly createdAtMillis: number
 }
+
+/** What a client asks of a transfer or an account that exists: the event that carries it to the worker. */
+export interface InstructionIntent {
+  readonly request: Request
+  readonly event: InstructionEvent
+}
+export type InstructionEvent = Extract<LedgerEvent, { readonly instruction: unknown }>
 
 /** A fresh request, or one that was recorded before under the same key. */
 export interface Recorded<A> {
@@ -90,6 +105,17 @@ export class AccountExists extends Schema.TaggedError<AccountExists>()("AccountE
   }
 }
 
+/** The account is not as the client last saw it. Nothing was changed. */
+export class RevisionMismatch extends Schema.TaggedError<RevisionMismatch>()("RevisionMismatch", {
+  account: Schema.String,
+  revision: Schema.BigInt
+}) {
+  readonly code = "revision_mismatch"
+  override get message() {
+    return `${this.account} is at revision ${this.revision} now`
+  }
+}
+
 /** More requests wait to be written than the queue holds. Nothing was written; try again later. */
 export class Overloaded extends Schema.TaggedError<Overloaded>()("Overloaded", { shard: Schema.Int }) {
   readonly code = "overloaded"
@@ -102,7 +128,23 @@ export class Intake extends Context.Service<Intake, {
   readonly request: (
     intent: TransferIntent
   ) => Effect.Effect<Recorded<TransferRecord>, IdempotencyKeyReused | Overloaded | ShardUnavailable>
+  /** Many at once, on whatever shards; each is recorded or refused on its own, and answered in the order given. */
+  readonly requestAll: (
+    intents: ReadonlyArray<TransferIntent>
+  ) => Effect.Effect<
+    ReadonlyArray<Exit.Exit<Recorded<TransferRecord>, IdempotencyKeyReused | ShardUnavailable>>
+  >
   readonly open: (
     intent: AccountIntent
   ) => Effect.Effect<Recorded<AccountRecord>, IdempotencyKeyReused | AccountExists | Overloaded | ShardUnavailable>
+  /** Records an instruction; the worker answers it. Its subject must exist. */
+  readonly instruct: (
+    intent: InstructionIntent
+  ) => Effect.Effect<Recorded<Instruction>, IdempotencyKeyReused | ShardUnavailable>
+  /** Replaces the metadata of an account that is at that revision. `None`: there is no such account. */
+  readonly describe: (
+    account: AccountId,
+    revision: bigint,
+    metadata: Metadata
+  ) => Effect.Effect<Option.Option<AccountRecord>, RevisionMismatch | ShardUnavailable>
 }>()("counterpoise/domain/transfer/Intake") {}

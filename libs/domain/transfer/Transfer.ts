@@ -5,7 +5,9 @@
  */
 import { Schema } from "effect"
 import type { ShardId } from "../sharding/ShardMap.ts"
-import type { Capture, Reason, Terms } from "./TransferEvent.ts"
+import type { Reason } from "../ledger/Instruction.ts"
+import type { Capture, Terms } from "./TransferEvent.ts"
+import type { TransferId } from "./TransferId.ts"
 
 export const TransferStatus = Schema.Literals([
   "requested",
@@ -20,6 +22,9 @@ export type TransferStatus = typeof TransferStatus.Type
 /** The states in which a transfer has ended; nothing leaves them. */
 export const ended: ReadonlySet<TransferStatus> = new Set<TransferStatus>(["committed", "rejected", "cancelled"])
 
+/** The states in which a transfer has ended without moving anything. */
+export const failed: ReadonlySet<TransferStatus> = new Set<TransferStatus>(["rejected", "cancelled"])
+
 /** A transfer as its source's shard knows it. */
 export interface Transfer {
   /** What was asked for; `amount` never changes. */
@@ -29,6 +34,8 @@ export interface Transfer {
   /** What is to move: the amount, or the part of it that was captured. */
   readonly moving: Terms["amount"]
   readonly reason: Reason | null
+  /** The transfer whose money this one brings back, in whole or in part. */
+  readonly reverses: TransferId | null
 }
 
 /** What the destination's partition says of a transfer. */

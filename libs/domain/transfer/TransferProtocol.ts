@@ -7,84 +7,24 @@
  * last step that can be refused; the commit after it cannot fail.
  */
 import { Result, Schema } from "effect"
-import type { Account } from "../account/Account.ts"
+import { type Account, AccountNotFound, AccountNotOpen } from "../account/Account.ts"
 import * as ClearingAccount from "../account/ClearingAccount.ts"
 import * as Balance from "../ledger/Balance.ts"
-import type { HoldRecord, JournalStep, Posting } from "../ledger/Journal.ts"
+import {
+  answering,
+  type Change,
+  type Decision,
+  nothing,
+  type ProtocolViolation,
+  type ShardView,
+  violation
+} from "../ledger/Decision.ts"
+import { type Reason, reasonOf } from "../ledger/Instruction.ts"
+import type { HoldRecord, JournalStep } from "../ledger/Journal.ts"
+import { format } from "../money/Currency.ts"
 import type { ShardId } from "../sharding/ShardMap.ts"
-import type { Transfer, Verdict } from "./Transfer.ts"
-import { type LedgerEvent, type Reason, type Terms, termsOf, type TransferEvent } from "./TransferEvent.ts"
-
-/** What a shard knows while it decides. */
-export interface ShardView {
-  readonly shard: ShardId
-  /** Is this account at home on this shard? */
-  readonly isHome: (account: string) => boolean
-  readonly transfer: (id: string) => Transfer | undefined
-  readonly verdict: (id: string) => Verdict | undefined
-  readonly account: (id: string) => Account | undefined
-}
-
-/** The request that something began with: what follows from it carries the same. */
-export interface Origin {
-  readonly requestId: string | null
-  /** W3C trace context. */
-  readonly traceparent: string | null
-}
-
-/** An event, the shard in whose log it was written, and the request it began with. */
-export interface Message {
-  readonly event: LedgerEvent
-  readonly from: ShardId
-  readonly origin: Origin
-}
-
-/** One thing that a decision changes on its shard. All changes of a batch are written in one transaction. */
-export type Change =
-  | { readonly _tag: "Moved"; readonly transfer: Transfer }
-  | { readonly _tag: "Held"; readonly record: HoldRecord }
-  | { readonly _tag: "Posted"; readonly posting: Posting }
-  | { readonly _tag: "Ruled"; readonly verdict: Verdict }
-  | { readonly _tag: "Announced"; readonly event: TransferEvent }
-
-export type Decision = Result.Result<ReadonlyArray<Change>, ProtocolViolation>
-
-/**
- * A message that cannot be, if every shard still has what it once wrote: a shard lost data, or was written to by something
- * else. Whoever reads it must stop and say so; to go on would be to guess.
- */
-export class ProtocolViolation extends Schema.TaggedError<ProtocolViolation>()("ProtocolViolation", {
-  event: Schema.String,
-  transfer: Schema.String,
-  found: Schema.String
-}) {
-  override get message() {
-    return `${this.event} of ${this.transfer} cannot be: ${this.found}`
-  }
-}
-
-/** The account named does not exist on the shard that would be its home. */
-export class AccountNotFound extends Schema.TaggedError<AccountNotFound>()("AccountNotFound", {
-  account: Schema.String
-}) {
-  readonly code = "account_not_found"
-  override get message() {
-    return `there is no account ${this.account}`
-  }
-}
-
-/** The account is frozen or closed. */
-export class AccountNotOpen extends Schema.TaggedError<AccountNotOpen>()("AccountNotOpen", {
-  account: Schema.String,
-  status: Schema.Literals(["frozen", "closed"])
-}) {
-  get code() {
-    return `account_${this.status}` as const
-  }
-  override get message() {
-    return `${this.account} is ${this.status}`
-  }
-}
+import type { Transfer, TransferStatus, Verdict } from "./Transfer.ts"
+import { type Terms, termsOf, type TransferEvent } from "./TransferEvent.ts"
 
 /** The account holds another currency than the transfer's. */
 export class CurrencyMismatch extends Schema.TaggedError<CurrencyMismatch>()("CurrencyMismatch", {
@@ -98,39 +38,84 @@ export class CurrencyMismatch extends Schema.TaggedError<CurrencyMismatch>()("Cu
   }
 }
 
+/** The transfer to be reversed did not bring money from where it is to go back to, to where it is to come from. */
+export class NotReversible extends Schema.TaggedError<NotReversible>()("NotReversible", {
+  transfer: Schema.String,
+  found: Schema.String
+}) {
+  readonly code = "not_reversible"
+  override get message() {
+    return `${this.transfer} cannot be reversed by this: ${this.found}`
+  }
+}
+
+/** More would come back than went. */
+export class ReversalExceedsTransfer extends Schema.TaggedError<ReversalExceedsTransfer>()("ReversalExceedsTransfer", {
+  transfer: Schema.String,
+  left: Schema.String,
+  asked: Schema.String
+}) {
+  readonly code = "reversal_exceeds_transfer"
+  override get message() {
+    return `${this.left} of ${this.transfer} can still be reversed, ${this.asked} were asked`
+  }
+}
+
+/** Why a transfer is rejected, or refused by its destination. */
 export type Refusal =
   | AccountNotFound
   | AccountNotOpen
   | CurrencyMismatch
+  | NotReversible
+  | ReversalExceedsTransfer
   | Balance.InsufficientFunds
   | Balance.CeilingExceeded
 
-/** The events on which a partition acts. All others are facts for the world, and pass by without being decoded. */
-export const acting: ReadonlySet<string> = new Set<LedgerEvent["type"]>([
-  "transfer.requested",
-  "transfer.held",
-  "transfer.credited",
-  "transfer.refused",
-  "transfer.recalled",
-  "transfer.capture_requested",
-  "transfer.void_requested",
-  "transfer.expiry_due"
-])
+/** The transfer is not authorized, so it can be neither captured nor voided: what it is instead is in the code. */
+export class NotAuthorized extends Schema.TaggedError<NotAuthorized>()("NotAuthorized", {
+  transfer: Schema.String,
+  status: Schema.String,
+  code: Schema.Literals([
+    "already_captured",
+    "already_voided",
+    "authorization_expired",
+    "not_authorized",
+    "transfer_cancelled",
+    "transfer_rejected"
+  ])
+}) {
+  override get message() {
+    return `${this.transfer} is ${this.status}, not authorized`
+  }
+}
 
-/** Decides what a message changes on the shard that `view` shows. An empty array means: seen before, or not for us. */
-export const decide = (view: ShardView, { event, from }: Pick<Message, "event" | "from">): Decision => {
+/** More is to be captured than was authorized. */
+export class CaptureExceedsAuthorization
+  extends Schema.TaggedError<CaptureExceedsAuthorization>()("CaptureExceedsAuthorization", {
+    transfer: Schema.String,
+    authorized: Schema.String,
+    asked: Schema.String
+  })
+{
+  readonly code = "capture_exceeds_authorization"
+  override get message() {
+    return `${this.authorized} of ${this.transfer} are authorized, ${this.asked} were to be captured`
+  }
+}
+
+/** Decides what a message of a transfer changes on the shard that `view` shows. */
+export const decide = (view: ShardView, event: TransferEvent, from: ShardId): Decision => {
   switch (event.type) {
     case "transfer.requested":
       return bySource(view, event, (transfer) => transfer.status === "requested" ? request(view, transfer) : [])
     case "transfer.capture_requested":
-      return bySource(
+      return instructed(
         view,
         event,
-        (transfer) =>
-          transfer.status === "authorized" ? capture(view, transfer, event.captured ?? transfer.terms.amount) : []
+        (transfer) => capture(view, transfer, event.captured ?? transfer.terms.amount)
       )
     case "transfer.void_requested":
-      return bySource(view, event, (transfer) => transfer.status === "authorized" ? cancel(transfer, voided) : [])
+      return instructed(view, event, (transfer) => Result.succeed(cancel(transfer, voided)))
     case "transfer.expiry_due":
       return bySource(view, event, (transfer) => transfer.status === "authorized" ? cancel(transfer, expired) : [])
     case "transfer.held":
@@ -156,12 +141,10 @@ export const decide = (view: ShardView, { event, from }: Pick<Message, "event" |
     case "transfer.committed":
     case "transfer.rejected":
     case "transfer.cancelled":
-    case "account.opened":
       return nothing
   }
 }
 
-const nothing: Decision = Result.succeed([])
 const voided: Reason = { code: "voided", detail: "the client voided the authorization" }
 const expired: Reason = { code: "expired", detail: "the authorization was not captured in time" }
 
@@ -176,14 +159,51 @@ const bySource = (
   return "_tag" in changes ? Result.fail(changes) : Result.succeed(changes)
 }
 
-const violation = (event: TransferEvent, found: string) =>
-  ProtocolViolation.make({ event: event.type, transfer: event.transfer, found })
+/** A client's instruction is followed while the transfer is authorized, and refused with what it is when it is not. */
+const instructed = (
+  view: ShardView,
+  event: Extract<TransferEvent, { readonly type: "transfer.capture_requested" | "transfer.void_requested" }>,
+  follow: (transfer: Transfer) => Result.Result<ReadonlyArray<Change>, CaptureExceedsAuthorization>
+): Decision => {
+  const transfer = view.transfer(event.transfer)
+  if (transfer === undefined) return Result.fail(violation(event, "its source's shard does not know it"))
+  return answering(
+    view,
+    event,
+    (): Result.Result<ReadonlyArray<Change>, CaptureExceedsAuthorization | NotAuthorized> =>
+      transfer.status === "authorized" ? follow(transfer) : Result.fail(notAuthorized(transfer, transfer.status))
+  )
+}
+
+const notAuthorized = ({ capture, reason, terms }: Transfer, status: Exclude<TransferStatus, "authorized">) => {
+  const codeOf = (): NotAuthorized["code"] => {
+    switch (status) {
+      case "requested":
+        return "not_authorized"
+      case "held":
+      case "committed":
+        return capture === "manual" ? "already_captured" : "not_authorized"
+      case "rejected":
+        return "transfer_rejected"
+      case "cancelled":
+        return reason?.code === voided.code
+          ? "already_voided"
+          : reason?.code === expired.code
+          ? "authorization_expired"
+          : "transfer_cancelled"
+    }
+  }
+  return NotAuthorized.make({ transfer: terms.transfer, status, code: codeOf() })
+}
 
 // @source ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 const request = (view: ShardView, transfer: Transfer): ReadonlyArray<Change> => {
   const { terms } = transfer
-  const refused = Result.flatMap(usable(view, terms.source, terms), (source) => Balance.mayDebit(source, terms.amount))
+  const refused = usable(view, terms.source, terms).pipe(
+    Result.tap(() => reversible(view, transfer)),
+    Result.flatMap((source): Result.Result<void, Refusal> => Balance.mayDebit(source, terms.amount))
+  )
   if (Result.isFailure(refused)) return reject(transfer, reasonOf(refused.failure))
   if (transfer.capture === "manual") {
     return [
@@ -201,19 +221,30 @@ const request = (view: ShardView, transfer: Transfer): ReadonlyArray<Change> => 
 }
 
 /** Goes on with the captured part of an authorized transfer; what is not captured is available again at once. */
-const capture = (view: ShardView, transfer: Transfer, captured: Terms["amount"]): ReadonlyArray<Change> => {
-  if (captured > transfer.terms.amount) return []
+const capture = (
+  view: ShardView,
+  transfer: Transfer,
+  captured: Terms["amount"]
+): Result.Result<ReadonlyArray<Change>, CaptureExceedsAuthorization> => {
+  const { amount, currency } = transfer.terms
+  if (captured > amount) {
+    return Result.fail(CaptureExceedsAuthorization.make({
+      transfer: transfer.terms.transfer,
+      authorized: format(amount, currency),
+      asked: format(captured, currency)
+    }))
+  }
   const moving = { ...transfer, moving: captured }
   const left = transfer.terms.amount - captured
   const released: ReadonlyArray<Change> = left === 0n
     ? []
     : [{ _tag: "Held", record: holdRecord(transfer.terms, "released", left) }]
-  if (view.isHome(transfer.terms.destination)) return [...released, ...settleHere(view, moving)]
-  return [
+  if (view.isHome(transfer.terms.destination)) return Result.succeed([...released, ...settleHere(view, moving)])
+  return Result.succeed([
     ...released,
     { _tag: "Moved", transfer: { ...moving, status: "held" } },
     announce("transfer.held", movingTerms(moving))
-  ]
+  ])
 }
 
 /** Source and destination live here: one journal, a verdict, one fact, and no hold but that of an authorization. */
@@ -313,11 +344,37 @@ const usable = (view: ShardView, id: string, terms: Terms): Result.Result<Accoun
 const creditable = (view: ShardView, terms: Terms) =>
   Result.flatMap(usable(view, terms.destination, terms), (account) => Balance.mayCredit(account, terms.amount))
 
+/**
+ * A reversal goes the way of its transfer back, and never brings back more than went. The verdict lives here, at the
+ * source of the reversal; what ended otherwise than committed does not count, so it may be asked for again.
+ */
+const reversible = (
+  view: ShardView,
+  { reverses, terms }: Transfer
+): Result.Result<void, NotReversible | ReversalExceedsTransfer> => {
+  if (reverses === null) return Result.void
+  const verdict = view.verdict(reverses)
+  if (verdict?.ruling !== "CREDITED") {
+    return Result.fail(NotReversible.make({ transfer: reverses, found: `it credited nothing to ${terms.source}` }))
+  }
+  const there = verdict.terms
+  if (
+    there.source !== terms.destination || there.destination !== terms.source || there.currency !== terms.currency
+  ) {
+    const found = `it moved ${there.currency} from ${there.source} to ${there.destination}`
+    return Result.fail(NotReversible.make({ transfer: reverses, found }))
+  }
+  const left = there.amount - view.reversed(reverses)
+  return terms.amount <= left ? Result.void : Result.fail(ReversalExceedsTransfer.make({
+    transfer: reverses,
+    left: format(left, terms.currency),
+    asked: format(terms.amount, terms.currency)
+  }))
+}
+
 // pieces ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 const movingTerms = (transfer: Transfer): Terms => ({ ...transfer.terms, amount: transfer.moving })
-
-const reasonOf = (refusal: Refusal): Reason => ({ code: refusal.code, detail: refusal.message })
 
 const holdRecord = (terms: Terms, change: HoldRecord["change"], amount: bigint): HoldRecord => ({
   transfer: terms.transfer,

@@ -3,31 +3,40 @@
  * row, the transfer (or account) and the event together, or nothing.
  */
 import type { PgClient } from "@effect/sql-pg"
-import { Effect, Exit, Layer, Schema } from "effect"
+import { Array, Effect, Exit, Layer, Option, Schema } from "effect"
 import type { SqlError } from "effect/sql"
-import { emptyBalance } from "#domain/account/Account.ts"
+import { type AccountId, emptyBalance } from "#domain/account/Account.ts"
+import type { Asks, Instruction } from "#domain/ledger/Instruction.ts"
 import { partitionOf } from "#domain/sharding/Partition.ts"
 import type { ShardId } from "#domain/sharding/ShardMap.ts"
 import { shardOfAccount } from "#domain/sharding/ShardMap.ts"
+import type { ShardUnavailable } from "#domain/sharding/Shards.ts"
 import {
   AccountExists,
   type AccountIntent,
   type AccountRecord,
   IdempotencyKeyReused,
+  type InstructionEvent,
+  type InstructionIntent,
   Intake,
+  type Metadata,
   Overloaded,
   type Recorded,
   type Request,
+  RevisionMismatch,
   type TransferIntent,
   type TransferRecord
 } from "#domain/transfer/Intake.ts"
-import { LedgerEventJson } from "#domain/transfer/TransferEvent.ts"
+import { keyOf, LedgerEventJson, subjectOf } from "#domain/ledger/LedgerEvent.ts"
 import { byteas, int4s, numerics, texts } from "./Columns.ts"
 import * as GroupCommit from "./GroupCommit.ts"
 import {
   accountRecordColumns,
   accountRecordOf,
   AccountRecordRow,
+  instructionColumns,
+  instructionOf,
+  InstructionRow,
   millis,
   transferRecordColumns,
   transferRecordOf,
@@ -37,7 +46,11 @@ import { ShardDatabases } from "./ShardDatabases.ts"
 
 const toJson = Schema.encodeSync(LedgerEventJson)
 const transferRecords = Schema.decodeUnknownSync(Schema.Array(TransferRecordRow))
+const instructionRows = Schema.decodeUnknownSync(Schema.Array(InstructionRow))
 const accountRecords = Schema.decodeUnknownSync(Schema.Array(AccountRecordRow))
+
+/** Requests in one statement: more would only hold its locks for longer. */
+const mostPerBatch = 500
 
 export interface IntakeOptions {
   /** Requests that may wait for one shard; more are turned away with 503. */
@@ -55,7 +68,7 @@ export const layer = (options: IntakeOptions = {}) =>
       const requests = yield* Effect.forEach(databases.shards, (shard) =>
         GroupCommit.make({
           writers: 2,
-          mostPerBatch: 500,
+          mostPerBatch,
           capacity,
           write: (intents: ReadonlyArray<TransferIntent>) =>
             databases.on(shard, (sql) => recordTransfers(sql, intents, map.partitions))
@@ -69,10 +82,37 @@ export const layer = (options: IntakeOptions = {}) =>
 
       return Intake.of({
         request: (intent) => at(requests, shardOfAccount(map, intent.terms.source))(intent),
-        open: (intent) =>
-          databases.on(shardOfAccount(map, intent.account.id), (sql) => openAccount(sql, intent, map.partitions)).pipe(
-            Effect.uninterruptible
+        requestAll: Effect.fnUntraced(function*(intents) {
+          const answers: Array<Exit.Exit<Recorded<TransferRecord>, IdempotencyKeyReused | ShardUnavailable>> = []
+          const perShard = Map.groupBy(intents.entries(), ([, { terms }]) => shardOfAccount(map, terms.source))
+          const batches = [...perShard].flatMap(([shard, mine]) =>
+            Array.chunksOf(mine, mostPerBatch).map((batch) => ({ shard, batch }))
           )
+          yield* Effect.forEach(batches, ({ batch, shard }) =>
+            databases.on(shard, (sql) =>
+              recordTransfers(sql, batch.map(([, intent]) => intent), map.partitions)).pipe(
+                Effect.exit,
+                Effect.map((exit) => {
+                  for (const [place, [index]] of batch.entries()) {
+                    answers[index] = Exit.isFailure(exit)
+                      ? Exit.failCause(exit.cause)
+                      : exit.value[place] ?? Exit.die(new Error("a batch was answered in part"))
+                  }
+                })
+              ), { concurrency: 4, discard: true })
+          return answers
+        }, Effect.uninterruptible),
+        open: (intent) =>
+          databases.on(shardOfAccount(map, intent.account.id), (sql) =>
+            openAccount(sql, intent, map.partitions)).pipe(
+              Effect.uninterruptible
+            ),
+        instruct: (intent) =>
+          databases.on(shardOfAccount(map, keyOf(intent.event)), (sql) =>
+            recordInstruction(sql, intent, map.partitions))
+            .pipe(Effect.uninterruptible),
+        describe: (account, revision, metadata) =>
+          databases.on(shardOfAccount(map, account), (sql) => describeAccount(sql, account, revision, metadata))
       })
     })
   )
@@ -153,6 +193,7 @@ const recordTransfers = Effect.fnUntraced(function*(
         ${numerics(intents.map(({ terms }) => terms.amount))}::text[],
         ${texts(intents.map(({ terms }) => terms.currency))}::text[],
         ${texts(intents.map(({ capture }) => capture))}::text[],
+        ${texts(intents.map(({ reverses }) => reverses))}::text[],
         ${texts(intents.map(({ reference }) => reference))}::text[],
         ${texts(intents.map(({ description }) => description))}::text[],
         ${texts(intents.map(({ metadata }) => JSON.stringify(metadata)))}::text[],
@@ -160,16 +201,16 @@ const recordTransfers = Effect.fnUntraced(function*(
         ${int4s(intents.map(({ terms }) => partitionOf(terms.source, partitions)))}::int4[],
         ${texts(intents.map(requested))}::text[]
       ) WITH ORDINALITY AS t (client, scope, key, fingerprint, request_id, traceparent, transfer_id, source, destination,
-        amount, currency, capture, reference, description, metadata, expires_in, partition, payload, ordinality)
+        amount, currency, capture, reverses, reference, description, metadata, expires_in, partition, payload, ordinality)
     ), fresh AS (
       INSERT INTO idempotency_key (client, scope, key, fingerprint, resource_id)
       SELECT client, scope, key, fingerprint, transfer_id FROM asked ORDER BY ordinality
       ON CONFLICT DO NOTHING
       RETURNING resource_id
     ), wished AS (
-      INSERT INTO transfer (transfer_id, source, destination, amount, currency, capture, moving, reference, description,
-        metadata, client, expires_at)
-      SELECT transfer_id, source, destination, amount::numeric, currency, capture, amount::numeric, reference,
+      INSERT INTO transfer (transfer_id, source, destination, amount, currency, capture, moving, reverses, reference,
+        description, metadata, client, expires_at)
+      SELECT transfer_id, source, destination, amount::numeric, currency, capture, amount::numeric, reverses, reference,
         description, metadata::json, client, now() + make_interval(secs => expires_in)
       FROM asked JOIN fresh ON resource_id = transfer_id
       RETURNING transfer_id, created_at, expires_at
@@ -218,7 +259,13 @@ const recordTransfers = Effect.fnUntraced(function*(
 })
 
 const requested = (intent: TransferIntent): string =>
-  toJson({ type: "transfer.requested", ...intent.terms, capture: intent.capture, client: intent.request.client })
+  toJson({
+    type: "transfer.requested",
+    ...intent.terms,
+    capture: intent.capture,
+    client: intent.request.client,
+    ...(intent.reverses === null ? {} : { reverses: intent.reverses })
+  })
 
 const freshRecord = (
   intent: TransferIntent,
@@ -230,6 +277,7 @@ const freshRecord = (
   status: "requested",
   captured: null,
   reason: null,
+  reverses: intent.reverses,
   reference: intent.reference,
   description: intent.description,
   metadata: intent.metadata,
@@ -308,5 +356,92 @@ const opened = ({ account }: AccountIntent): string =>
 const freshAccount = ({ account, metadata }: AccountIntent, createdAtMillis: number): AccountRecord => ({
   account: { ...account, status: "open", balance: emptyBalance },
   metadata,
+  revision: 1n,
   createdAtMillis
+})
+
+/** Replaces the metadata by compare-and-set on the revision that the client saw. */
+const describeAccount = Effect.fnUntraced(function*(
+  sql: PgClient.PgClient,
+  account: AccountId,
+  revision: bigint,
+  metadata: Metadata
+): Effect.fn.Return<Option.Option<AccountRecord>, RevisionMismatch | SqlError.SqlError> {
+  const changed = yield* sql`
+    UPDATE account SET metadata = ${JSON.stringify(metadata)}::json, revision = revision + 1
+    WHERE account_id = ${account} AND revision = ${revision}::int8 RETURNING 1`
+  const [record] = accountRecords(
+    yield* sql`
+      SELECT ${sql.literal(accountRecordColumns)} FROM account JOIN balance USING (account_id)
+      WHERE account_id = ${account} AND kind <> 'clearing'`
+  ).map(accountRecordOf)
+  if (record === undefined) return Option.none()
+  if (changed.length === 0) return yield* RevisionMismatch.make({ account, revision: record.revision })
+  return Option.some(record)
+})
+
+// instructions ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const asksOf = {
+  "transfer.capture_requested": "capture",
+  "transfer.void_requested": "void",
+  "account.freeze_requested": "freeze",
+  "account.unfreeze_requested": "unfreeze",
+  "account.close_requested": "close"
+} as const satisfies Record<InstructionEvent["type"], Asks>
+
+const instructionOfIntent = ({ event }: InstructionIntent): Instruction => ({
+  id: event.instruction,
+  asks: asksOf[event.type],
+  subject: subjectOf(event),
+  amount: event.type === "transfer.capture_requested" ? event.captured : null,
+  status: "open",
+  reason: null
+})
+
+const instructionScope = ({ event }: InstructionIntent) => `${asksOf[event.type]}:${subjectOf(event)}`
+
+/** Instructions come one at a time, each in one statement. */
+const recordInstruction = Effect.fnUntraced(function*(
+  sql: PgClient.PgClient,
+  intent: InstructionIntent,
+  partitions: number
+): Effect.fn.Return<Recorded<Instruction>, IdempotencyKeyReused | SqlError.SqlError> {
+  const { event, request } = intent
+  const instruction = instructionOfIntent(intent)
+  const scope = instructionScope(intent)
+  const fresh = yield* sql`
+    WITH spent AS (
+      INSERT INTO idempotency_key (client, scope, key, fingerprint, resource_id)
+      VALUES (${request.client}, ${scope}, ${request.idempotencyKey}, ${Buffer.from(request.fingerprint, "hex")},
+        ${instruction.id})
+      ON CONFLICT DO NOTHING
+      RETURNING resource_id
+    ), asked AS (
+      INSERT INTO instruction (instruction_id, asks, subject, amount, client)
+      SELECT resource_id, ${instruction.asks}, ${instruction.subject}, ${
+    instruction.amount?.toString() ?? null
+  }::numeric,
+        ${request.client}
+      FROM spent
+      RETURNING instruction_id
+    ), logged AS (
+      -- Reads what was inserted above, so this transaction has its id before it draws a position.
+      INSERT INTO event (type, subject, key, partition, payload, request_id, traceparent)
+      SELECT ${event.type}, ${instruction.subject}, ${keyOf(event)}, ${partitionOf(keyOf(event), partitions)}::int4,
+        ${toJson(event)}::json, ${request.requestId}, ${request.traceparent}
+      FROM asked
+    )
+    SELECT instruction_id FROM asked`
+  if (fresh.length > 0) return { replayed: false, record: instruction }
+  const former = yield* formerKeys(sql, instructionScope, [intent])
+  const key = [...former.values()][0]
+  if (key === undefined) return yield* Effect.die(new Error(`no trace of instruction ${instruction.id}`))
+  if (!sameFingerprint(key, request)) return yield* reused(key)
+  const [record] = instructionRows(
+    yield* sql`
+      SELECT ${sql.literal(instructionColumns)} FROM instruction WHERE instruction_id = ${key.resource_id}`
+  ).map(instructionOf)
+  if (record === undefined) return yield* Effect.die(new Error(`key without its instruction ${key.resource_id}`))
+  return { replayed: true, record }
 })

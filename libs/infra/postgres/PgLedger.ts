@@ -8,12 +8,16 @@ import type { Changes, Needs } from "#domain/ledger/Batch.ts"
 import { Ledger, LostRace } from "#domain/ledger/Ledger.ts"
 import { partitionOf } from "#domain/sharding/Partition.ts"
 import type { ShardId, ShardMap } from "#domain/sharding/ShardMap.ts"
-import { keyOf, LedgerEventJson } from "#domain/transfer/TransferEvent.ts"
+import { keyOf, LedgerEventJson, subjectOf } from "#domain/ledger/LedgerEvent.ts"
 import { int4s, int8s, numerics, texts } from "./Columns.ts"
 import {
   accountColumns,
   accountOf,
   AccountRow,
+  instructionColumns,
+  instructionOf,
+  InstructionRow,
+  Numeric,
   transferColumns,
   transferOf,
   TransferRow,
@@ -26,12 +30,16 @@ import { whatItMeans } from "./ShardDatabases.ts"
 const accountRows = Schema.decodeUnknownSync(Schema.Array(AccountRow))
 const transferRows = Schema.decodeUnknownSync(Schema.Array(TransferRow))
 const verdictRows = Schema.decodeUnknownSync(Schema.Array(VerdictRow))
+const instructionRows = Schema.decodeUnknownSync(Schema.Array(InstructionRow))
+const reversedRows = Schema.decodeUnknownSync(Schema.Array(Schema.Struct({ reverses: Schema.String, moving: Numeric })))
 const toJson = Schema.encodeSync(LedgerEventJson)
 
 /** How many rows were still as the batch had read them. */
 interface Written {
   readonly balances: number
   readonly transfers: number
+  readonly statuses: number
+  readonly instructions: number
 }
 
 export const make = (sql: PgClient.PgClient, map: ShardMap, shard: ShardId) => {
@@ -51,10 +59,25 @@ export const make = (sql: PgClient.PgClient, map: ShardMap, shard: ShardId) => {
         SELECT ${sql.literal(verdictColumns)} FROM verdict
         WHERE transfer_id = ANY(${texts([...needs.verdicts])}::text[]) AND leg = 1`
     )
+    const instructions = needs.instructions.size === 0 ? [] : instructionRows(
+      yield* sql`
+        SELECT ${sql.literal(instructionColumns)} FROM instruction
+        WHERE instruction_id = ANY(${texts([...needs.instructions])}::text[])`
+    )
+    const reversed = needs.reversed.size === 0 ? [] : reversedRows(
+      yield* sql`
+        SELECT reverses, sum(moving) AS moving FROM transfer
+        WHERE reverses = ANY(${
+        texts([...needs.reversed])
+      }::text[]) AND status NOT IN ('requested', 'rejected', 'cancelled')
+        GROUP BY reverses`
+    )
     return {
       accounts: new Map(accounts.map((row) => [row.account_id, accountOf(row)])),
       transfers: new Map(transfers.map((row) => [row.transfer_id, transferOf(row)])),
-      verdicts: new Map(verdicts.map((row) => [row.transfer_id, verdictOf(row)]))
+      verdicts: new Map(verdicts.map((row) => [row.transfer_id, verdictOf(row)])),
+      instructions: new Map(instructions.map((row) => [row.instruction_id, instructionOf(row)])),
+      reversed: new Map(reversed.map((row) => [row.reverses, row.moving]))
     }
   })
 
@@ -63,7 +86,7 @@ export const make = (sql: PgClient.PgClient, map: ShardMap, shard: ShardId) => {
    * part is given its final values at once: a clearing account is inserted with its first balance.
    */
   const write = Effect.fnUntraced(function*(changes: Changes) {
-    const { events, holds, journals, opened, transfers, verdicts } = changes
+    const { events, holds, instructions, journals, opened, statuses, transfers, verdicts } = changes
     const isNew = new Set(opened.map(({ id }) => id))
     const balances = changes.balances.filter(({ id }) => !isNew.has(id))
     const keys = events.map(({ event }) => keyOf(event))
@@ -110,6 +133,27 @@ export const make = (sql: PgClient.PgClient, map: ShardMap, shard: ShardId) => {
           ${texts(transfers.map(({ transfer }) => transfer.reason?.detail ?? null))}::text[]
         ) AS now (transfer_id, was, status, moving, reason_code, reason_detail)
         WHERE transfer.transfer_id = now.transfer_id AND transfer.status = now.was
+        RETURNING 1
+      ), marked AS (
+        UPDATE account
+        SET status = now.status, revision = revision + 1
+        FROM unnest(
+          ${texts(statuses.map(({ account }) => account.id))}::text[],
+          ${texts(statuses.map(({ was }) => was))}::text[],
+          ${texts(statuses.map(({ account }) => account.status))}::text[]
+        ) AS now (account_id, was, status)
+        WHERE account.account_id = now.account_id AND account.status = now.was
+        RETURNING 1
+      ), answered AS (
+        UPDATE instruction
+        SET status = now.status, reason_code = now.reason_code, reason_detail = now.reason_detail, answered_at = now()
+        FROM unnest(
+          ${texts(instructions.map(({ id }) => id))}::text[],
+          ${texts(instructions.map(({ status }) => status))}::text[],
+          ${texts(instructions.map(({ reason }) => reason?.code ?? null))}::text[],
+          ${texts(instructions.map(({ reason }) => reason?.detail ?? null))}::text[]
+        ) AS now (instruction_id, status, reason_code, reason_detail)
+        WHERE instruction.instruction_id = now.instruction_id AND instruction.status = 'open'
         RETURNING 1
       ), ruled AS (
         INSERT INTO verdict
@@ -166,7 +210,7 @@ export const make = (sql: PgClient.PgClient, map: ShardMap, shard: ShardId) => {
         SELECT type, subject, key, partition, payload::json, request_id, traceparent
         FROM unnest(
           ${texts(events.map(({ event }) => event.type))}::text[],
-          ${texts(events.map(({ event }) => event.transfer))}::text[],
+          ${texts(events.map(({ event }) => subjectOf(event)))}::text[],
           ${texts(keys)}::text[],
           ${int4s(keys.map((key) => partitionOf(key, map.partitions)))}::int4[],
           ${texts(events.map(({ event }) => toJson(event)))}::text[],
@@ -176,7 +220,8 @@ export const make = (sql: PgClient.PgClient, map: ShardMap, shard: ShardId) => {
         WHERE pg_current_xact_id() IS NOT NULL
         ORDER BY ordinality
       )
-      SELECT (SELECT count(*) FROM moved)::int4 AS balances, (SELECT count(*) FROM advanced)::int4 AS transfers`.pipe(
+      SELECT (SELECT count(*) FROM moved)::int4 AS balances, (SELECT count(*) FROM advanced)::int4 AS transfers,
+        (SELECT count(*) FROM marked)::int4 AS statuses, (SELECT count(*) FROM answered)::int4 AS instructions`.pipe(
       // Another writer gave the verdict, posted the step or opened the clearing account first.
       Effect.catchReason(
         "SqlError",
@@ -186,6 +231,8 @@ export const make = (sql: PgClient.PgClient, map: ShardMap, shard: ShardId) => {
     )
     if (written?.balances !== balances.length) return yield* LostRace.make({ on: "a balance" })
     if (written.transfers !== transfers.length) return yield* LostRace.make({ on: "a transfer" })
+    if (written.statuses !== statuses.length) return yield* LostRace.make({ on: "an account" })
+    if (written.instructions !== instructions.length) return yield* LostRace.make({ on: "an instruction" })
   })
 
   return Ledger.of({

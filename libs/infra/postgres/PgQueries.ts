@@ -4,12 +4,16 @@ import { type Entry, Queries, type TimelineStep, type TrialBalance } from "#doma
 import { Currency } from "#domain/money/Currency.ts"
 import { shardOfAccount, shardOfPartition } from "#domain/sharding/ShardMap.ts"
 import type { TransferRecord } from "#domain/transfer/Intake.ts"
-import { LedgerEventJson } from "#domain/transfer/TransferEvent.ts"
-import { partitionOf, type TransferId } from "#domain/transfer/TransferId.ts"
+import { LedgerEventJson } from "#domain/ledger/LedgerEvent.ts"
+import { partitionOf, TransferId } from "#domain/transfer/TransferId.ts"
+import { texts } from "./Columns.ts"
 import {
   accountRecordColumns,
   accountRecordOf,
   AccountRecordRow,
+  instructionColumns,
+  instructionOf,
+  InstructionRow,
   millis,
   Numeric,
   transferRecordColumns,
@@ -17,10 +21,12 @@ import {
   TransferRecordRow
 } from "./Rows.ts"
 import { ShardDatabases } from "./ShardDatabases.ts"
-import * as TransferEnds from "./TransferEnds.ts"
+import * as Watch from "./Watch.ts"
 
 const accountRecords = Schema.decodeUnknownSync(Schema.Array(AccountRecordRow))
 const transferRecords = Schema.decodeUnknownSync(Schema.Array(TransferRecordRow))
+const instructionRows = Schema.decodeUnknownSync(Schema.Array(InstructionRow))
+const isTransferId = Schema.is(TransferId)
 const fromJson = Schema.decodeUnknownSync(LedgerEventJson)
 
 const entryRows = Schema.decodeUnknownSync(Schema.Array(Schema.Struct({
@@ -67,7 +73,15 @@ export const layer = Layer.effect(
       )
     }
 
-    const ends = yield* TransferEnds.make(databases)
+    const ended = yield* Watch.make(databases, (sql, ids) =>
+      sql<{ readonly id: string }>`
+        SELECT transfer_id AS id FROM transfer
+        WHERE transfer_id = ANY(${texts(ids)}::text[]) AND status IN ('committed', 'rejected', 'cancelled')`)
+
+    const answered = yield* Watch.make(databases, (sql, ids) =>
+      sql<{ readonly id: string }>`
+        SELECT instruction_id AS id FROM instruction
+        WHERE instruction_id = ANY(${texts(ids)}::text[]) AND status <> 'open'`)
 
     return Queries.of({
       transfer,
@@ -76,8 +90,20 @@ export const layer = Layer.effect(
         const found = yield* transfer(id)
         const open = Option.filter(found, isOpen)
         if (Option.isNone(open)) return found
-        yield* ends.await(homeOf(id), id).pipe(Effect.timeoutOption(withinMillis))
+        yield* ended(homeOf(id), id).pipe(Effect.timeoutOption(withinMillis))
         return yield* transfer(id)
+      }),
+
+      awaitAnswer: Effect.fnUntraced(function*(instruction, withinMillis) {
+        if (instruction.status !== "open") return instruction
+        const { id, subject } = instruction
+        const shard = isTransferId(subject) ? homeOf(subject) : shardOfAccount(map, subject)
+        yield* answered(shard, id).pipe(Effect.timeoutOption(withinMillis))
+        const rows = yield* databases.on(
+          shard,
+          (sql) => sql`SELECT ${sql.literal(instructionColumns)} FROM instruction WHERE instruction_id = ${id}`
+        )
+        return instructionRows(rows).map(instructionOf)[0] ?? instruction
       }),
 
       account: (id) =>

@@ -4,7 +4,7 @@ import type { LogRecord } from "#domain/messaging/EventLog.ts"
 import { ShardLog } from "#domain/messaging/ShardLog.ts"
 import { LeaseLost } from "#domain/sharding/Leases.ts"
 import { partitionOf } from "#domain/sharding/Partition.ts"
-import { keyOf, LedgerEventJson } from "#domain/transfer/TransferEvent.ts"
+import { keyOf, LedgerEventJson, subjectOf } from "#domain/ledger/LedgerEvent.ts"
 import { int4s, texts } from "./Columns.ts"
 import { millis } from "./Rows.ts"
 import { ShardDatabases } from "./ShardDatabases.ts"
@@ -90,7 +90,7 @@ export const layer = Layer.effect(
               SELECT type, subject, key, partition, payload::json
               FROM unnest(
                 ${texts(events.map((event) => event.type))}::text[],
-                ${texts(events.map((event) => event.transfer))}::text[],
+                ${texts(events.map(subjectOf))}::text[],
                 ${texts(keys)}::text[],
                 ${int4s(keys.map((key) => partitionOf(key, databases.map.partitions)))}::int4[],
                 ${texts(events.map((event) => toJson(event)))}::text[]

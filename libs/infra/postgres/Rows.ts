@@ -3,11 +3,12 @@
  */
 import { Schema, SchemaTransformation } from "effect"
 import { type Account, AccountId, AccountKind, AccountStatus, Side } from "#domain/account/Account.ts"
+import { Asks, type Instruction, InstructionId, InstructionStatus, type Reason } from "#domain/ledger/Instruction.ts"
 import { Amount } from "#domain/money/Amount.ts"
 import { Currency } from "#domain/money/Currency.ts"
 import type { AccountRecord, TransferRecord } from "#domain/transfer/Intake.ts"
 import { type Transfer, TransferStatus } from "#domain/transfer/Transfer.ts"
-import { Capture, type Reason, type Terms } from "#domain/transfer/TransferEvent.ts"
+import { Capture, type Terms } from "#domain/transfer/TransferEvent.ts"
 import { TransferId } from "#domain/transfer/TransferId.ts"
 
 /** numeric(n, 0), which the driver gives as text. */
@@ -77,14 +78,18 @@ export const accountColumns =
 export const AccountRecordRow = Schema.Struct({
   ...AccountRow.fields,
   metadata: Metadata,
+  revision: Schema.BigInt,
   created_at_millis: Schema.Finite
 })
 
-export const accountRecordColumns = `${accountColumns}, metadata, ${millis("created_at")} AS created_at_millis`
+export const accountRecordColumns = `${accountColumns}, metadata, revision, ${
+  millis("created_at")
+} AS created_at_millis`
 
 export const accountRecordOf = (row: typeof AccountRecordRow.Type): AccountRecord => ({
   account: accountOf(row),
   metadata: row.metadata,
+  revision: row.revision,
   createdAtMillis: row.created_at_millis
 })
 
@@ -93,6 +98,7 @@ export const TransferRow = Schema.Struct({
   capture: Capture,
   moving: Amount,
   status: TransferStatus,
+  reverses: Schema.NullOr(TransferId),
   ...reason
 })
 
@@ -101,11 +107,12 @@ export const transferOf = (row: typeof TransferRow.Type): Transfer => ({
   capture: row.capture,
   status: row.status,
   moving: row.moving,
-  reason: reasonOf(row)
+  reason: reasonOf(row),
+  reverses: row.reverses
 })
 
 export const transferColumns =
-  "transfer_id, source, destination, amount, currency, capture, moving, status, reason_code, reason_detail"
+  "transfer_id, source, destination, amount, currency, capture, moving, status, reverses, reason_code, reason_detail"
 
 export const TransferRecordRow = Schema.Struct({
   ...TransferRow.fields,
@@ -127,6 +134,7 @@ export const transferRecordOf = (row: typeof TransferRecordRow.Type): TransferRe
   status: row.status,
   captured: row.capture === "manual" && (row.status === "held" || row.status === "committed") ? row.moving : null,
   reason: reasonOf(row),
+  reverses: row.reverses,
   reference: row.reference,
   description: row.description,
   metadata: row.metadata,
@@ -151,3 +159,23 @@ export const verdictOf = (row: typeof VerdictRow.Type) => ({
 
 export const verdictColumns =
   "transfer_id, source, destination, amount, currency, reason_code, reason_detail, ruling, from_shard::int4"
+
+export const InstructionRow = Schema.Struct({
+  instruction_id: InstructionId,
+  asks: Asks,
+  subject: Schema.String,
+  amount: Schema.NullOr(Numeric),
+  status: InstructionStatus,
+  ...reason
+})
+
+export const instructionOf = (row: typeof InstructionRow.Type): Instruction => ({
+  id: row.instruction_id,
+  asks: row.asks,
+  subject: row.subject,
+  amount: row.amount,
+  status: row.status,
+  reason: reasonOf(row)
+})
+
+export const instructionColumns = "instruction_id, asks, subject, amount, status, reason_code, reason_detail"

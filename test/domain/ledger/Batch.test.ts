@@ -2,10 +2,12 @@ import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Result, Schema } from "effect"
 import type { Account } from "#domain/account/Account.ts"
 import { Batch, needsOf } from "#domain/ledger/Batch.ts"
+import type { Message, Origin } from "#domain/ledger/Decision.ts"
+import { InstructionId } from "#domain/ledger/Instruction.ts"
+import type { LedgerEvent } from "#domain/ledger/LedgerEvent.ts"
 import { Amount } from "#domain/money/Amount.ts"
 import type { Terms, TransferEvent } from "#domain/transfer/TransferEvent.ts"
 import type { Transfer } from "#domain/transfer/Transfer.ts"
-import type { Message, Origin } from "#domain/transfer/TransferProtocol.ts"
 import { integer } from "../Arbitraries.ts"
 import { type BagOptions, inAnyOrder, inOrder } from "../Network.ts"
 import { alice, anna, asksAgain, bob, captures, EUR, expires, map, recalls, scenario, voids } from "../Scenario.ts"
@@ -31,17 +33,29 @@ const wish = (terms: Terms): Transfer => ({
   capture: "automatic",
   status: "requested",
   moving: terms.amount,
-  reason: null
+  reason: null,
+  reverses: null
 })
+
+const instruction = InstructionId.make("ins_00000000000000000000000001")
 
 const batchOf = (accounts: ReadonlyArray<Account>, transfers: ReadonlyArray<Transfer>) =>
   new Batch(0, isHome, {
     accounts: new Map(accounts.map((account) => [account.id, account])),
     transfers: new Map(transfers.map((transfer) => [transfer.terms.transfer, transfer])),
-    verdicts: new Map()
+    verdicts: new Map(),
+    instructions: new Map([[instruction, {
+      id: instruction,
+      asks: "capture",
+      subject: "",
+      amount: null,
+      status: "open",
+      reason: null
+    }]]),
+    reversed: new Map()
   })
 
-const messageOf = (event: TransferEvent, from = 0, origin: Origin = ShardModel.unknownOrigin): Message => ({
+const messageOf = (event: LedgerEvent, from = 0, origin: Origin = ShardModel.unknownOrigin): Message => ({
   event,
   from,
   origin
@@ -71,16 +85,16 @@ describe("what a batch reads", () => {
   >([
     [request(terms), 0, { accounts: [alice], transfers: [terms.transfer] }],
     [request(near), 0, { accounts: [alice, anna], transfers: [near.transfer] }],
-    [{ type: "transfer.capture_requested", ...terms, captured: null }, 0, {
+    [{ type: "transfer.capture_requested", ...terms, captured: null, instruction }, 0, {
       accounts: [alice],
       transfers: [terms.transfer]
     }],
     [
-      { type: "transfer.capture_requested", ...near, captured: null },
+      { type: "transfer.capture_requested", ...near, captured: null, instruction },
       0,
       { accounts: [alice, anna], transfers: [near.transfer] }
     ],
-    [{ type: "transfer.void_requested", ...terms }, 0, { accounts: [alice], transfers: [terms.transfer] }],
+    [{ type: "transfer.void_requested", ...terms, instruction }, 0, { accounts: [alice], transfers: [terms.transfer] }],
     [{ type: "transfer.expiry_due", ...terms }, 0, { accounts: [alice], transfers: [terms.transfer] }],
     [{ type: "transfer.refused", ...terms, reason }, 1, { accounts: [alice], transfers: [terms.transfer] }],
     [
@@ -195,6 +209,8 @@ describe("a batch", () => {
       holds: [],
       journals: [],
       verdicts: [],
+      statuses: [],
+      instructions: [],
       events: []
     })
   })
@@ -313,6 +329,7 @@ const plain = (shard: Shard) => ({
   ),
   transfers: Object.fromEntries(shard.transfers),
   verdicts: Object.fromEntries(shard.verdicts),
+  instructions: Object.fromEntries(shard.instructions),
   holds: shard.holds,
   journals: shard.journals,
   log: shard.log
@@ -343,11 +360,17 @@ describe("many transfers among many accounts", () => {
     "come to the same books one message at a time, in batches of any size, or in one batch",
     { story, choices },
     ({ choices, story }) => {
-      const { broken, delivered, steps } = walk(story, inAnyOrder(bag), choices)
+      const { broken, delivered, shards, steps } = walk(story, inAnyOrder(bag), choices)
       assert.isEmpty(broken, steps.join("\n"))
       for (const [index, letters] of delivered.entries()) {
-        const begin = story.shards[index]
-        if (begin === undefined) continue
+        const [first, last] = [story.shards[index], shards[index]]
+        if (first === undefined || last === undefined) continue
+        // What clients asked meanwhile, as if they had asked all of it before.
+        const asked = Array.from(
+          last.instructions,
+          ([id, one]) => [id, { ...one, status: "open", reason: null }] as const
+        )
+        const begin: Shard = { ...first, instructions: new Map(asked) }
         const after = (sizes: ReadonlyArray<number>): Shard => {
           let [shard, from] = [begin, 0]
           for (let turn = 0; from < letters.length; turn++) {

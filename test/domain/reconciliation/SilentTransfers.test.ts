@@ -15,7 +15,7 @@ const terms: Terms = {
 }
 
 const silent = (status: TransferStatus, expired: boolean, more: Partial<Transfer> = {}): SilentTransfer => ({
-  transfer: { terms, capture: "manual", status, moving: terms.amount, reason: null, ...more },
+  transfer: { terms, capture: "manual", status, moving: terms.amount, reason: null, reverses: null, ...more },
   client: "shop",
   expired,
   openSinceMillis: 0

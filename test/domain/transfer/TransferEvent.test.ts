@@ -1,17 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Effect, Result, Schema } from "effect"
 import { AccountId, AccountKind, Side } from "#domain/account/Account.ts"
+import type { AccountEvent } from "#domain/account/AccountEvent.ts"
+import { InstructionId } from "#domain/ledger/Instruction.ts"
+import { keyOf, type LedgerEvent, LedgerEventJson } from "#domain/ledger/LedgerEvent.ts"
 import { Amount } from "#domain/money/Amount.ts"
 import { Currency } from "#domain/money/Currency.ts"
-import {
-  type AccountOpened,
-  keyOf,
-  type LedgerEvent,
-  LedgerEventJson,
-  type Terms,
-  termsOf,
-  TransferEvent
-} from "#domain/transfer/TransferEvent.ts"
+import { type Terms, termsOf, TransferEvent } from "#domain/transfer/TransferEvent.ts"
 import { TransferId } from "#domain/transfer/TransferId.ts"
 import { accountId, currency, integer, transferEvent } from "../Arbitraries.ts"
 
@@ -23,6 +18,7 @@ const terms: Terms = {
   currency: Currency.make("EUR")
 }
 
+const instruction = InstructionId.make("ins_00000000000000000000000001")
 const reason = { code: "account_frozen", detail: "bob is frozen" }
 
 const inJson = {
@@ -47,9 +43,16 @@ const table: ReadonlyArray<readonly [event: TransferEvent, more: object, actsNex
   [{ type: "transfer.credited", ...terms }, {}, "source"],
   [{ type: "transfer.refused", ...terms, reason }, { reason }, "source"],
   [{ type: "transfer.recalled", ...terms, reason }, { reason }, "destination"],
-  [{ type: "transfer.capture_requested", ...terms, captured: Amount.make(1n) }, { captured: "1" }, "source"],
-  [{ type: "transfer.capture_requested", ...terms, captured: null }, { captured: null }, "source"],
-  [{ type: "transfer.void_requested", ...terms }, {}, "source"],
+  [{ type: "transfer.capture_requested", ...terms, captured: Amount.make(1n), instruction }, {
+    captured: "1",
+    instruction
+  }, "source"],
+  [
+    { type: "transfer.capture_requested", ...terms, captured: null, instruction },
+    { captured: null, instruction },
+    "source"
+  ],
+  [{ type: "transfer.void_requested", ...terms, instruction }, { instruction }, "source"],
   [{ type: "transfer.expiry_due", ...terms }, {}, "source"],
   [{ type: "transfer.committed", ...terms }, {}, "nobody"],
   [{ type: "transfer.rejected", ...terms, reason }, { reason }, "nobody"],
@@ -60,7 +63,7 @@ const limit = Arbitrary.schema(
   Schema.NullOr(Schema.BigInt.check(Schema.isBetweenBigInt({ minimum: 1n - 10n ** 48n, maximum: 10n ** 48n - 1n })))
 )
 
-const accountOpened: Arbitrary.Arbitrary<AccountOpened> = Arbitrary.map(
+const accountOpened: Arbitrary.Arbitrary<Extract<AccountEvent, { readonly type: "account.opened" }>> = Arbitrary.map(
   Arbitrary.all({
     account: accountId,
     kind: Arbitrary.schema(AccountKind),

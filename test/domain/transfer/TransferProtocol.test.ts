@@ -1,10 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import type { Account } from "#domain/account/Account.ts"
+import type { ShardView } from "#domain/ledger/Decision.ts"
+import { type Instruction, InstructionId, type Reason } from "#domain/ledger/Instruction.ts"
+import { decide } from "#domain/ledger/Protocol.ts"
 import { Amount } from "#domain/money/Amount.ts"
 import { type Transfer, TransferStatus, type Verdict } from "#domain/transfer/Transfer.ts"
-import { type Reason, type Terms, TransferEvent, type TransferEvent as Event } from "#domain/transfer/TransferEvent.ts"
-import { decide, type ShardView } from "#domain/transfer/TransferProtocol.ts"
+import { type Terms, TransferEvent, type TransferEvent as Event } from "#domain/transfer/TransferEvent.ts"
 import { tableOf } from "../Drawing.ts"
 import { alice, anna, bob, EUR, map, USD } from "../Scenario.ts"
 import { customer, transferId } from "../ShardModel.ts"
@@ -24,21 +26,34 @@ const funded = (id: typeof alice, posted: bigint, more: Partial<Account> = {}): 
 const shard = (
   id: number,
   accounts: ReadonlyArray<Account>,
-  more: { readonly transfer?: Transfer; readonly verdict?: Verdict } = {}
+  more: { readonly transfer?: Transfer; readonly verdict?: Verdict; readonly reversed?: bigint } = {}
 ): ShardView => ({
   shard: id,
   isHome: (account) => (account === bob) === (id === 1),
   account: (account) => accounts.find((one) => one.id === account),
   transfer: (asked) => asked === more.transfer?.terms.transfer ? more.transfer : undefined,
-  verdict: (asked) => asked === more.verdict?.terms.transfer ? more.verdict : undefined
+  verdict: (asked) => asked === more.verdict?.terms.transfer ? more.verdict : undefined,
+  instruction: (asked) => asked === instruction.id ? instruction : undefined,
+  reversed: () => more.reversed ?? 0n
 })
+
+const instruction: Instruction = {
+  id: InstructionId.make("ins_00000000000000000000000001"),
+  asks: "capture",
+  subject: transfer,
+  amount: null,
+  status: "open",
+  reason: null
+}
 
 const eventOf = (type: Event["type"], terms: Terms, captured: Amount | null = null): Event => {
   switch (type) {
     case "transfer.requested":
       return { type, ...terms, capture: "automatic", client: "shop" }
     case "transfer.capture_requested":
-      return { type, ...terms, captured }
+      return { type, ...terms, captured, instruction: instruction.id }
+    case "transfer.void_requested":
+      return { type, ...terms, instruction: instruction.id }
     case "transfer.refused":
     case "transfer.recalled":
     case "transfer.rejected":
@@ -66,7 +81,7 @@ const outcomes = (status: TransferStatus, type: Event["type"]): ReadonlySet<stri
         for (const state of ["open", "frozen", "closed"] as const) {
           for (const captured of [null, part, whole]) {
             const accounts = [funded(alice, posted), funded(anna, 0n, { status: state })]
-            const known: Transfer = { terms, capture, status, moving: terms.amount, reason: null }
+            const known: Transfer = { terms, capture, status, moving: terms.amount, reason: null, reverses: null }
             const decision = decide(shard(0, accounts, { transfer: known }), {
               event: eventOf(type, terms, captured),
               from: terms === within ? 0 : 1
@@ -76,6 +91,9 @@ const outcomes = (status: TransferStatus, type: Event["type"]): ReadonlySet<stri
               continue
             }
             for (const change of decision.success) if (change._tag === "Moved") seen.add(change.transfer.status)
+            if (decision.success.some((change) => change._tag === "Answered" && change.refusal !== null)) {
+              seen.add("refused")
+            }
             if (decision.success.length === 0) seen.add("·")
           }
         }
@@ -125,7 +143,14 @@ describe("docs/transfer-states.md", () => {
 describe("a fact on which nobody acts", () => {
   it.each(facts)("%s changes nothing, in any state and on any shard", (type) => {
     for (const status of statuses) {
-      const known: Transfer = { terms: across, capture: "automatic", status, moving: across.amount, reason: null }
+      const known: Transfer = {
+        terms: across,
+        capture: "automatic",
+        status,
+        moving: across.amount,
+        reason: null,
+        reverses: null
+      }
       const event = eventOf(type, across)
       assert.deepStrictEqual(Result.getOrThrow(decide(shard(0, [], { transfer: known }), { event, from: 0 })), [])
       assert.deepStrictEqual(Result.getOrThrow(decide(shard(1, []), { event, from: 0 })), [])
@@ -165,7 +190,14 @@ describe("a source that cannot pay", () => {
       "account_frozen"
     ]
   ])("because it %s rejects the transfer with the reason", (_, accounts, code) => {
-    const known: Transfer = { terms: across, capture: "automatic", status: "requested", moving: whole, reason: null }
+    const known: Transfer = {
+      terms: across,
+      capture: "automatic",
+      status: "requested",
+      moving: whole,
+      reason: null,
+      reverses: null
+    }
     const decision = decide(shard(0, accounts, { transfer: known }), {
       event: eventOf("transfer.requested", across),
       from: 0
@@ -263,6 +295,7 @@ describe("a source", () => {
     status: "held",
     moving: whole,
     reason: null,
+    reverses: null,
     ...more
   })
 
@@ -298,20 +331,28 @@ describe("a source", () => {
     assert.deepStrictEqual(changes, [
       { _tag: "Held", record: { transfer, account: alice, change: "released", amount: 40n } },
       { _tag: "Moved", transfer: heldOf({ capture: "manual", moving: part }) },
-      { _tag: "Announced", event: eventOf("transfer.held", { ...across, amount: part }) }
+      { _tag: "Announced", event: eventOf("transfer.held", { ...across, amount: part }) },
+      { _tag: "Answered", instruction: instruction.id, refusal: null }
     ])
   })
 
-  it("does nothing when more is to be captured than was authorized", () => {
+  it("refuses to capture more than was authorized, and changes nothing", () => {
     const view = shard(0, [funded(alice, 100n)], { transfer: heldOf({ status: "authorized", capture: "manual" }) })
     const decision = decide(view, { event: eventOf("transfer.capture_requested", across, tooMuch), from: 0 })
-    assert.deepStrictEqual(Result.getOrThrow(decision), [])
+    assert.deepStrictEqual(Result.getOrThrow(decision), [{
+      _tag: "Answered",
+      instruction: instruction.id,
+      refusal: {
+        code: "capture_exceeds_authorization",
+        detail: `0.70 EUR of ${transfer} are authorized, 0.71 EUR were to be captured`
+      }
+    }])
   })
 
   it("captures all of it when no amount is named, and releases nothing then", () => {
     const view = shard(0, [funded(alice, 100n)], { transfer: heldOf({ status: "authorized", capture: "manual" }) })
     const changes = Result.getOrThrow(decide(view, { event: eventOf("transfer.capture_requested", across), from: 0 }))
-    assert.deepStrictEqual(changes.map((change) => change._tag), ["Moved", "Announced"])
+    assert.deepStrictEqual(changes.map((change) => change._tag), ["Moved", "Announced", "Answered"])
   })
 
   it.each(

@@ -1,40 +1,46 @@
 /**
- * Waiting for transfers to end: all who wait on one shard share one query, so a thousand long polls cost as much as one.
- * Writers never notify (it serialises their commits); this looks often while somebody waits, and not at all otherwise.
+ * Waiting for what a worker will do: all who wait on one shard share one query, so a thousand long polls cost as much as
+ * one. Writers never notify (it serialises their commits); this looks often while somebody waits, and not at all otherwise.
  */
+import type { PgClient } from "@effect/sql-pg"
 import { Deferred, Duration, Effect, Latch } from "effect"
+import type { SqlError } from "effect/sql"
 import type { ShardId } from "#domain/sharding/ShardMap.ts"
-import { texts } from "./Columns.ts"
 import type { ShardDatabases } from "./ShardDatabases.ts"
 
 const shortest = 2
 const longest = 50
 
-/** Answers `await`, which ends when the transfer has ended; it never ends for a transfer that does not exist. */
-export const make = Effect.fnUntraced(function*(databases: ShardDatabases["Service"]) {
+/**
+ * Answers a way to wait for an id: it ends when `happened` names the id among those that are waited for, and never for an
+ * id that does not exist.
+ */
+export const make = Effect.fnUntraced(function*(
+  databases: ShardDatabases["Service"],
+  happened: (
+    sql: PgClient.PgClient,
+    ids: ReadonlyArray<string>
+  ) => Effect.Effect<ReadonlyArray<{ readonly id: string }>, SqlError.SqlError>
+) {
   const watches = yield* Effect.forEach(
     databases.shards,
     Effect.fnUntraced(function*(shard) {
       const waiting = new Map<string, { readonly done: Deferred.Deferred<void>; readonly waiters: number }>()
       const somebodyWaits = yield* Latch.make()
 
-      const look = databases.on(shard, (sql) =>
-        sql<{ readonly transfer_id: string }>`
-        SELECT transfer_id FROM transfer
-        WHERE transfer_id = ANY(${texts([...waiting.keys()])}::text[])
-          AND status IN ('committed', 'rejected', 'cancelled')`)
+      const look = databases.on(shard, (sql) => happened(sql, [...waiting.keys()]))
 
       let pause = shortest
       yield* somebodyWaits.await.pipe(
         Effect.andThen(look),
-        Effect.map((ended) => {
-          for (const { transfer_id } of ended) {
-            const watched = waiting.get(transfer_id)
-            waiting.delete(transfer_id)
+        Effect.map((found) => {
+          for (const { id } of found) {
+            const watched = waiting.get(id)
+            waiting.delete(id)
             if (watched !== undefined) Deferred.doneUnsafe(watched.done, Effect.void)
           }
           if (waiting.size === 0) somebodyWaits.closeUnsafe()
-          pause = ended.length > 0 ? shortest : Math.min(longest, pause * 1.5)
+          pause = found.length > 0 ? shortest : Math.min(longest, pause * 1.5)
         }),
         // A shard that is down keeps its waiters waiting; their own time limits end that.
         Effect.catchTag("ShardUnavailable", () => Effect.sync(() => pause = longest)),
@@ -62,7 +68,5 @@ export const make = Effect.fnUntraced(function*(databases: ShardDatabases["Servi
     })
   )
 
-  return {
-    await: (shard: ShardId, id: string): Effect.Effect<void> => watches[shard]?.(id) ?? Effect.never
-  }
+  return (shard: ShardId, id: string): Effect.Effect<void> => watches[shard]?.(id) ?? Effect.never
 })
