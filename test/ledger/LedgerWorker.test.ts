@@ -29,6 +29,7 @@ import {
   postedOf,
   publish,
   request,
+  somebodyOn,
   wish,
   world
 } from "./World.ts"
@@ -201,6 +202,19 @@ layer(TestPostgres.layer, { excludeTestServices: true })("the ledger worker", (i
       expect(yield* on(0, (sql) => sql`SELECT 1 FROM consumer_position WHERE log = 'memory:none'`)).toEqual([])
       expect((yield* logOf(0)).length).toBe(before)
       expect((yield* postedOf(bank)).sequence).toBe(0n)
+    }).pipe(Effect.provide(Layer.fresh(world))))
+
+  it.effect("takes a connection that is lost inside a transaction for a shard that is away, and for nothing worse", () =>
+    Effect.gen(function*() {
+      const shards = yield* Shards
+      const somebodyElse = yield* somebodyOn(0)
+      const read = Ledger.use((ledger) => ledger.read({ ...nothing, accounts: new Set(["nobody"]) }))
+      const end = somebodyElse`
+        SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+        WHERE datname = current_database() AND state = 'idle in transaction'`
+      const lost = shards.transact(0, read.pipe(Effect.andThen(end), Effect.andThen(read)))
+      expect((yield* Effect.flip(lost))._tag).toBe("ShardUnavailable")
+      expect((yield* shards.transact(0, read)).accounts.size).toBe(0)
     }).pipe(Effect.provide(Layer.fresh(world))))
 
   it.effect("two workers that both believe to own a shard apply everything once", () =>

@@ -18,6 +18,7 @@ import * as PgQueries from "#infra/postgres/PgQueries.ts"
 import * as PgShardLog from "#infra/postgres/PgShardLog.ts"
 import * as PgShards from "#infra/postgres/PgShards.ts"
 import * as PgSilentTransfers from "#infra/postgres/PgSilentTransfers.ts"
+import { connect } from "#infra/postgres/Postgres.ts"
 import { ShardDatabases } from "#infra/postgres/ShardDatabases.ts"
 import { ledgerWorker } from "../../apps/ledger/LedgerWorker.ts"
 import { relay } from "../../apps/relay/Relay.ts"
@@ -137,3 +138,9 @@ export const publish = Effect.fnUntraced(function*(source: number, records: Read
   const writer = yield* log.writer(source)
   yield* writer.append(records)
 }, Effect.scoped)
+
+/** Somebody else's connection to a shard. */
+export const somebodyOn = Effect.fnUntraced(function*(shard: number) {
+  const url = (yield* World).urls[shard]
+  return url === undefined ? yield* Effect.die(new Error(`there is no shard ${shard}`)) : yield* connect({ url })
+})

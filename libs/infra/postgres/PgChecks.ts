@@ -24,6 +24,7 @@ import {
 import type { ShardId } from "#domain/sharding/ShardMap.ts"
 import { TransferStatus } from "#domain/transfer/Transfer.ts"
 import { texts } from "./Columns.ts"
+import { transaction } from "./Postgres.ts"
 import { Numeric } from "./Rows.ts"
 import { ShardDatabases } from "./ShardDatabases.ts"
 
@@ -137,13 +138,16 @@ export const layer = Layer.effect(
       look: (sql: PgClient.PgClient) => Effect.Effect<A, E>
     ) =>
       databases.on(shard, (sql) =>
-        sql.withTransaction(Effect.gen(function*() {
-          yield* sql`SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY`
-          yield* sql`
+        transaction(
+          sql,
+          Effect.gen(function*() {
+            yield* sql`SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY`
+            yield* sql`
             SELECT set_config('statement_timeout', '10min', true), set_config('work_mem', '64MB', true),
               set_config('counterpoise.grace', ${`${Duration.toMillis(grace)} milliseconds`}, true)`
-          return yield* look(sql)
-        })))
+            return yield* look(sql)
+          })
+        ))
 
     const everywhere = <A, E>(look: (shard: ShardId) => Effect.Effect<A, E>) =>
       Effect.forEach(databases.shards, look, { concurrency: 2 })

@@ -6,6 +6,7 @@ import { LeaseLost } from "#domain/sharding/Leases.ts"
 import { partitionOf } from "#domain/sharding/Partition.ts"
 import { keyOf, LedgerEventJson, subjectOf } from "#domain/ledger/LedgerEvent.ts"
 import { int4s, texts } from "./Columns.ts"
+import { transaction } from "./Postgres.ts"
 import { millis } from "./Rows.ts"
 import { ShardDatabases } from "./ShardDatabases.ts"
 
@@ -82,7 +83,7 @@ export const layer = Layer.effect(
       append: (shard, events) =>
         databases.on(shard, (sql) => {
           const keys = events.map(keyOf)
-          return sql.withTransaction(Effect.andThen(
+          const written = Effect.andThen(
             // As text: the driver does not know xid8, and takes its bytes for text.
             sql`SELECT pg_current_xact_id()::text`,
             sql`
@@ -95,7 +96,8 @@ export const layer = Layer.effect(
                 ${int4s(keys.map((key) => partitionOf(key, databases.map.partitions)))}::int4[],
                 ${texts(events.map((event) => toJson(event)))}::text[]
               ) AS t (type, subject, key, partition, payload)`
-          )).pipe(Effect.asVoid)
+          )
+          return Effect.asVoid(transaction(sql, written))
         })
     })
   })

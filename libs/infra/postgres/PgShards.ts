@@ -7,6 +7,7 @@ import { Ledger } from "#domain/ledger/Ledger.ts"
 import { Shards, type ShardServices, type ShardUnavailable } from "#domain/sharding/Shards.ts"
 import * as PgConsumerPositions from "./PgConsumerPositions.ts"
 import * as PgLedger from "./PgLedger.ts"
+import { transaction } from "./Postgres.ts"
 import { ShardDatabases } from "./ShardDatabases.ts"
 
 export const layer = Layer.effect(
@@ -18,7 +19,7 @@ export const layer = Layer.effect(
         const services = Context.make(Ledger, PgLedger.make(sql, databases.map, shard)).pipe(
           Context.add(ConsumerPositions, PgConsumerPositions.make(sql, shard))
         )
-        return sql.withTransaction(Effect.provideContext(work, services))
+        return transaction(sql, Effect.provideContext(work, services))
       })
     return Shards.of({
       map: databases.map,

@@ -2,7 +2,7 @@
  * Connections to PostgreSQL, and what its errors mean to us.
  */
 import { PgClient } from "@effect/sql-pg"
-import { Context, Effect, Layer, Predicate, type Redacted, Scope } from "effect"
+import { type Cause, Context, Effect, Exit, Layer, Predicate, type Redacted, Scope } from "effect"
 import type { SqlError } from "effect/sql"
 
 export interface ConnectionOptions {
@@ -38,6 +38,21 @@ export const connect = Effect.fnUntraced(function*(options: ConnectionOptions) {
   )
   return Context.get(context, PgClient.PgClient)
 })
+
+/**
+ * Does `work` in one transaction: all of it happens, or none of it. Where it fails it fails with what `work` failed with,
+ * even if the connection was lost and cannot be told to roll back, which the server then does by itself. The client
+ * library would make defects of both, and end the process.
+ */
+export const transaction = <A, E, R>(sql: PgClient.PgClient, work: Effect.Effect<A, E, R>) =>
+  Effect.suspend(() => {
+    let why: Cause.Cause<E> | undefined
+    const noted = Effect.onExit(work, (exit) =>
+      Effect.sync(() => {
+        why = Exit.isFailure(exit) ? exit.cause : undefined
+      }))
+    return Effect.catchCause(sql.withTransaction(noted), (cause) => Effect.failCause(why ?? cause))
+  })
 
 /** PostgreSQL's SQLSTATE of an error, where it came from the server. */
 export const sqlState = (error: SqlError.SqlError): string | undefined => {
