@@ -15,7 +15,8 @@ import { examples } from "../../apps/api/contract/Examples.ts"
 import { TrialBalance } from "../../apps/api/contract/LedgerBooks.ts"
 import { codes } from "../../apps/api/contract/Problems.ts"
 import { Live, Ready, Version } from "../../apps/api/contract/System.ts"
-import { RequestTransfer, Timeline, Transfer } from "../../apps/api/contract/Transfers.ts"
+import { CaptureTransfer, RequestTransfer, Timeline, Transfer } from "../../apps/api/contract/Transfers.ts"
+import { NoMembers } from "../../apps/api/contract/Values.ts"
 import { faults, isObject } from "./conformance.ts"
 import { freshKey, get, Harness, key } from "./Harness.ts"
 
@@ -31,16 +32,37 @@ const operations = objects(at(document, "paths")).flatMap(([template, methods]) 
   objects(methods).map(([method, operation]) => ({ name: `${method.toUpperCase()} ${template}`, operation }))
 )
 
-/** The schemas by whose types the examples were written. */
+/** The schemas by whose types the examples of requests were written. */
+const requests: Readonly<Record<string, Schema.ConstraintDecoder<unknown>>> = {
+  "accounts.open": OpenAccount,
+  "accounts.freeze": NoMembers,
+  "accounts.unfreeze": NoMembers,
+  "accounts.close": NoMembers,
+  "transfers.request": RequestTransfer,
+  "transfers.capture": CaptureTransfer,
+  "transfers.void": NoMembers
+}
+
+/** The schemas by whose types the examples of answers were written. */
 const bodies: Readonly<Record<string, Schema.ConstraintDecoder<unknown>>> = {
   "accounts.open 201": Account,
   "accounts.list 200": AccountList,
   "accounts.get 200": Account,
+  "accounts.freeze 200": Account,
+  "accounts.freeze 202": Account,
+  "accounts.unfreeze 200": Account,
+  "accounts.unfreeze 202": Account,
+  "accounts.close 200": Account,
+  "accounts.close 202": Account,
   "accounts.balance 200": Balance,
   "accounts.entries 200": EntryList,
   "transfers.request 202": Transfer,
   "transfers.request 200": Transfer,
   "transfers.get 200": Transfer,
+  "transfers.capture 200": Transfer,
+  "transfers.capture 202": Transfer,
+  "transfers.void 200": Transfer,
+  "transfers.void 202": Transfer,
   "transfers.timeline 200": Timeline,
   "ledger.trialBalance 200": TrialBalance,
   "system.live 200": Live,
@@ -160,9 +182,28 @@ describe("the OpenAPI document", () => {
     expect(() => Schema.decodeUnknownSync(schema)(examples[id]?.response[status])).not.toThrow()
   })
 
-  plain("has examples of requests that are accepted", () => {
-    expect(() => Schema.decodeUnknownSync(OpenAccount)(examples["accounts.open"]?.request)).not.toThrow()
-    expect(() => Schema.decodeUnknownSync(RequestTransfer)(examples["transfers.request"]?.request)).not.toThrow()
+  plain.each(Object.entries(requests))("has an example of a request for %s that is accepted", (id, schema) => {
+    expect(() => Schema.decodeUnknownSync(schema)(examples[id]?.request)).not.toThrow()
+  })
+
+  plain("has an example of every request with a body", () => {
+    const given = Object.entries(examples).flatMap(([id, { request }]) => request === undefined ? [] : [id])
+    const taken = operations.flatMap(({ operation }) =>
+      operation["requestBody"] === undefined ? [] : [operation["operationId"]]
+    )
+    expect(given.toSorted()).toStrictEqual(taken.toSorted())
+    expect(given.toSorted()).toStrictEqual(Object.keys(requests).toSorted())
+  })
+
+  plain("lets a body be left out where nothing in it is required", () => {
+    const optional = operations.filter(({ operation }) => at(operation["requestBody"], "required") === false)
+    expect(optional.map(({ operation }) => operation["operationId"]).toSorted()).toStrictEqual([
+      "accounts.close",
+      "accounts.freeze",
+      "accounts.unfreeze",
+      "transfers.capture",
+      "transfers.void"
+    ])
   })
 
   plain("refers to schemas that are there, and uses each", () => {

@@ -69,7 +69,7 @@ layer(Harness.layer, { excludeTestServices: true })("the edge", (it) => {
         "/v1//accounts",
         "/v1/Accounts",
         "/v1/accounts/a/b/c",
-        "/v1/transfers/trf_1/capture",
+        "/v1/transfers/trf_1/refund",
         "/favicon.ico",
         "/.env",
         "/v1/%61ccounts",

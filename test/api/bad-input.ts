@@ -269,15 +269,12 @@ export const bodies: ReadonlyArray<readonly [what: string, body: string | Uint8A
   ["17 arrays deep", `{"a":${"[".repeat(16)}${"]".repeat(16)}}`, 400, "nesting_too_deep"],
   ["10,000 arrays deep", `{"a":${"[".repeat(10_000)}${"]".repeat(10_000)}}`, 400, "nesting_too_deep"],
   ["30,000 brackets without an end", "[".repeat(30_000), 400, "malformed_json"],
-  [
-    "with 5,000 unknown members",
-    `{${Array.from({ length: 5_000 }, (_, at) => `"k${at}":1`)}}`,
-    400,
-    "validation_failed"
-  ],
   ["one byte over 64 KiB", `{"a":"${"x".repeat(65_536 - 7)}"}`, 413, "payload_too_large"],
   ["1 MiB", "x".repeat(1_048_576), 413, "payload_too_large"]
 ]
+
+/** 5,000 members that no operation knows. */
+export const unknownMembers = `{${Array.from({ length: 5_000 }, (_, at) => `"k${at}":1`)}}`
 
 /** Content types and encodings, for every operation that takes a body. */
 export const mediaTypes: ReadonlyArray<Readonly<Record<string, string>>> = [

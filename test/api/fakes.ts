@@ -5,7 +5,7 @@
  * comes back, and reading finds what was written.
  */
 import { Clock, Deferred, Effect, Layer, Option } from "effect"
-import { type Account, emptyBalance } from "#domain/account/Account.ts"
+import { type Account, type AccountStatus, emptyBalance } from "#domain/account/Account.ts"
 import type { Asks, Instruction } from "#domain/ledger/Instruction.ts"
 import { subjectOf } from "#domain/ledger/LedgerEvent.ts"
 import { type Entry, Queries, type TimelineStep, type TrialBalance } from "#domain/ledger/Queries.ts"
@@ -39,6 +39,8 @@ export class Books {
   /** Every intent that came as far as the intake, whatever became of it. */
   readonly intents: Array<TransferIntent | AccountIntent | InstructionIntent> = []
   readonly instructions = new Map<string, Instruction>()
+  /** How the worker answers an instruction: done (null), refused with a reason, or (nothing) not yet. */
+  worker: (event: InstructionEvent) => Instruction["reason"] | undefined = () => undefined
   readonly #ends = new Map<string, Deferred.Deferred<void>>()
   mishap: Mishap = "none"
   /** Runs before an intent is recorded: a latch for tests of what happens meanwhile. */
@@ -55,6 +57,23 @@ export class Books {
     const made = Deferred.makeUnsafe<void>()
     this.#ends.set(id, made)
     return made
+  }
+
+  /** Answers an instruction, as the worker would. */
+  answer(id: string, reason: Instruction["reason"]): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const instruction = this.instructions.get(id)
+      if (instruction === undefined) return Effect.die(new Error(`no instruction ${id}`))
+      this.instructions.set(id, { ...instruction, status: reason === null ? "done" : "refused", reason })
+      return Deferred.succeed(this.end(id), undefined)
+    })
+  }
+
+  /** Changes the status of an account, as the ledger would. */
+  become(id: string, status: AccountStatus): void {
+    const record = this.accounts.get(id)
+    if (record === undefined) throw new Error(`no account ${id}`)
+    this.accounts.set(id, { ...record, account: { ...record.account, status }, revision: record.revision + 1n })
   }
 
   /** Moves a transfer to another status, as the ledger would. */
@@ -163,6 +182,7 @@ export const intake = (books: Books): Layer.Layer<Intake> => {
       instruct: Effect.fnUntraced(function*(intent) {
         books.intents.push(intent)
         yield* unavailable(books)
+        yield* books.before
         const { event, request } = intent
         const scope = `${event.type}:${subjectOf(event)}`
         const resource = yield* earlier(books, scope, request)
@@ -178,6 +198,8 @@ export const intake = (books: Books): Layer.Layer<Intake> => {
         }
         books.instructions.set(record.id, record)
         keep(books, scope, request, record.id)
+        const answer = books.worker(event)
+        if (answer !== undefined) yield* books.answer(record.id, answer)
         return { replayed: false, record }
       }),
 
@@ -240,8 +262,11 @@ export const queries = (books: Books): Layer.Layer<Queries> =>
             ? Effect.void
             : Effect.timeoutOption(Deferred.await(books.end(id)), withinMillis)
         }).pipe(Effect.map(() => Option.fromUndefinedOr(books.transfers.get(id)))),
-      awaitAnswer: (instruction) =>
-        Effect.map(unavailable(books), () => books.instructions.get(instruction.id) ?? instruction),
+      awaitAnswer: (instruction, withinMillis) =>
+        Effect.flatMap(unavailable(books), () =>
+          books.instructions.get(instruction.id)?.status === "open"
+            ? Effect.timeoutOption(Deferred.await(books.end(instruction.id)), withinMillis)
+            : Effect.void).pipe(Effect.map(() => books.instructions.get(instruction.id) ?? instruction)),
       timeline: (id) => Effect.map(unavailable(books), () => books.steps.get(id) ?? []),
       trialBalance: Effect.map(unavailable(books), () => books.trialBalance)
     })

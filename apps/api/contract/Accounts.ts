@@ -13,9 +13,11 @@ import {
   Limit,
   Metadata,
   Minor,
+  NoMembers,
   page,
   PageCursor,
   PageLimit,
+  PreferAnswer,
   Time
 } from "./Values.ts"
 
@@ -100,6 +102,22 @@ export const OpenAccount = Schema.Struct({
 
 const path = { id: Schema.String }
 
+const instruction = <const Name extends string>(name: Name, ...refusals: ReadonlyArray<Problems.Code>) =>
+  HttpApiEndpoint.post(name, `/:id/${name}`, {
+    params: path,
+    headers: { "idempotency-key": IdempotencyKey, prefer: Schema.optionalKey(PreferAnswer) },
+    payload: NoMembers,
+    success: [
+      Account.pipe(HttpApiSchema.status(200)).annotate({ description: "Done. The account as it is now." }),
+      Account.pipe(HttpApiSchema.status(202)).annotate({
+        description:
+          "Recorded, and not answered in time. The account as it is; the same request with the same key learns " +
+          "the answer."
+      })
+    ],
+    error: Problems.schemasOf(...Problems.keyed, "account_not_found", ...refusals)
+  })
+
 export const AccountsGroup = HttpApiGroup.make("accounts").add(
   HttpApiEndpoint.post("open", "/", {
     headers: { "idempotency-key": IdempotencyKey },
@@ -127,6 +145,22 @@ export const AccountsGroup = HttpApiGroup.make("accounts").add(
   }).annotateMerge(OpenApi.annotations({
     summary: "Get an account",
     description: "The account with its balance, read from the shard that owns it."
+  })),
+  instruction("freeze", "account_frozen", "account_closed").annotateMerge(OpenApi.annotations({
+    summary: "Freeze an account",
+    description:
+      "A frozen account neither sends nor takes what is new; what was held or credited before goes on to its " +
+      "end. Transfers from it are rejected and transfers to it refused, with `account_frozen`. The body may be left out."
+  })),
+  instruction("unfreeze", "account_not_frozen", "account_closed").annotateMerge(OpenApi.annotations({
+    summary: "Unfreeze an account",
+    description: "Opens a frozen account again. The body may be left out."
+  })),
+  instruction("close", "account_closed", "account_not_empty").annotateMerge(OpenApi.annotations({
+    summary: "Close an account",
+    description:
+      "Closes an account, open or frozen, in which nothing is posted and nothing held; for ever. What is still " +
+      "on its way to it is refused, and goes back. The body may be left out."
   })),
   HttpApiEndpoint.get("balance", "/:id/balance", {
     params: path,

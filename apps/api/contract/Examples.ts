@@ -7,7 +7,7 @@ import type { Account, Balance, Entry, OpenAccount } from "./Accounts.ts"
 import type { TrialBalance } from "./LedgerBooks.ts"
 import { type Problem, registry } from "./Problems.ts"
 import type { Live, Ready, Version } from "./System.ts"
-import type { RequestTransfer, TimelineStep, Transfer } from "./Transfers.ts"
+import type { CaptureTransfer, RequestTransfer, TimelineStep, Transfer } from "./Transfers.ts"
 
 const balance: typeof Balance.Encoded = {
   posted: "10000",
@@ -31,6 +31,8 @@ const account: typeof Account.Encoded = {
   metadata: { plan: "basic" },
   created_at: "2026-11-21T09:30:00.000Z"
 }
+
+const emptied: typeof Balance.Encoded = { ...balance, posted: "0", held: "0", available: "0", version: 6, sequence: 4 }
 
 const openAccount: typeof OpenAccount.Encoded = { id: "wallet-anna", currency: "EUR", metadata: { plan: "basic" } }
 
@@ -78,6 +80,30 @@ const committed: typeof Transfer.Encoded = {
   ...transfer,
   status: "committed",
   status_changed_at: "2026-11-21T09:31:00.051Z"
+}
+
+const captureTransfer: typeof CaptureTransfer.Encoded = { amount: "1000" }
+
+const authorized: typeof Transfer.Encoded = {
+  ...transfer,
+  status: "authorized",
+  status_changed_at: "2026-11-21T09:31:00.051Z",
+  capture: "manual",
+  expires_at: "2026-11-28T09:31:00.012Z"
+}
+
+const captured: typeof Transfer.Encoded = {
+  ...authorized,
+  status: "committed",
+  status_changed_at: "2026-11-23T16:02:11.240Z",
+  captured_amount: "1000"
+}
+
+const voided: typeof Transfer.Encoded = {
+  ...authorized,
+  status: "cancelled",
+  status_changed_at: "2026-11-23T16:02:11.240Z",
+  failure: { code: "voided", detail: "the client voided the authorization" }
 }
 
 const step: typeof TimelineStep.Encoded = {
@@ -134,10 +160,18 @@ export const examples: Readonly<Record<string, Example>> = {
   "accounts.open": { request: openAccount, response: { 201: account } },
   "accounts.list": { response: { 200: pageOf(account) } },
   "accounts.get": { response: { 200: account } },
+  "accounts.freeze": { request: {}, response: { 200: { ...account, status: "frozen" }, 202: account } },
+  "accounts.unfreeze": { request: {}, response: { 200: account, 202: { ...account, status: "frozen" } } },
+  "accounts.close": {
+    request: {},
+    response: { 200: { ...account, status: "closed", balance: emptied }, 202: account }
+  },
   "accounts.balance": { response: { 200: balance } },
   "accounts.entries": { response: { 200: pageOf(entry) } },
   "transfers.request": { request: requestTransfer, response: { 202: transfer, 200: committed } },
   "transfers.get": { response: { 200: committed } },
+  "transfers.capture": { request: captureTransfer, response: { 200: captured, 202: authorized } },
+  "transfers.void": { request: {}, response: { 200: voided, 202: authorized } },
   "transfers.timeline": { response: { 200: pageOf(step) } },
   "ledger.trialBalance": { response: { 200: trialBalance } },
   "system.live": { response: { 200: live } },
@@ -150,22 +184,35 @@ const header = (description: string) => ({ description, schema: { type: "string"
 
 const requestId = { "x-request-id": header("Names the request in logs and problems") }
 
-const headersOf = (operation: string, status: string): Readonly<Record<string, unknown>> => ({
-  ...requestId,
-  ...(operation === "transfers.request" && status.startsWith("2") || operation === "accounts.open" && status === "201"
-    ? { "idempotent-replayed": header("`true` where the request had been recorded before") }
-    : {}),
-  ...(operation === "transfers.request" && status.startsWith("2") || operation === "accounts.open" && status === "201"
-    ? { location: header("Where the resource lives") }
-    : {}),
-  ...(operation === "transfers.request" && status === "202" || status === "503"
-    ? { "retry-after": header("Seconds after which to look again") }
-    : {}),
-  ...(operation.startsWith("transfers.") && status === "200"
-    ? { "preference-applied": header("`wait=N` where the preference was honoured") }
-    : {}),
-  ...(status === "401" ? { "www-authenticate": header("`Bearer`") } : {})
-})
+/** The operations that ask something of what exists; their bodies may be left out. */
+const instructions: ReadonlySet<string> = new Set([
+  "transfers.capture",
+  "transfers.void",
+  "accounts.freeze",
+  "accounts.unfreeze",
+  "accounts.close"
+])
+
+const makes: ReadonlySet<string> = new Set(["transfers.request", "accounts.open"])
+
+const headersOf = (operation: string, status: string): Readonly<Record<string, unknown>> => {
+  const succeeded = status.startsWith("2")
+  const instructed = instructions.has(operation) && (succeeded || status === "409")
+  return {
+    ...requestId,
+    ...(makes.has(operation) && succeeded || instructed
+      ? { "idempotent-replayed": header("`true` where the request had been recorded before") }
+      : {}),
+    ...(makes.has(operation) && succeeded ? { location: header("Where the resource lives") } : {}),
+    ...(status === "202" || status === "503"
+      ? { "retry-after": header("Seconds after which to look again") }
+      : {}),
+    ...(operation.startsWith("transfers.") && status === "200" || instructed && status !== "202"
+      ? { "preference-applied": header("`wait=N` where the preference was honoured") }
+      : {}),
+    ...(status === "401" ? { "www-authenticate": header("`Bearer`") } : {})
+  }
+}
 
 // The document arrives as plain JSON. Only the parts that are filled in are looked at; all others pass untouched.
 const Json = Schema.Record(Schema.String, Schema.Unknown)
@@ -217,7 +264,13 @@ const withOperation = (operation: unknown): unknown => {
     parameters: Array.isArray(parameters) ? parameters.map(withParameter) : [],
     ...(body === undefined
       ? {}
-      : { requestBody: { ...body, content: withExample(body["content"], examples[id]?.request) } }),
+      : {
+        requestBody: {
+          ...body,
+          content: withExample(body["content"], examples[id]?.request),
+          required: !instructions.has(id)
+        }
+      }),
     responses: withResponses(id, responses)
   }
 }

@@ -131,6 +131,57 @@ export const registry = {
     "Account exists",
     "There is an account with this id already, opened under another idempotency key."
   ),
+  account_frozen: kind(
+    409,
+    "Account frozen",
+    "The account is frozen, so it cannot be frozen again. As the `failure` of a transfer: a frozen account neither sends " +
+      "nor takes what is new; unfreeze it first."
+  ),
+  account_not_frozen: kind(409, "Account not frozen", "The account is open: there is nothing to unfreeze."),
+  account_closed: kind(
+    409,
+    "Account closed",
+    "The account is closed, and stays so for ever. As the `failure` of a transfer: use another account."
+  ),
+  account_not_empty: kind(
+    409,
+    "Account not empty",
+    "An account closes with nothing posted and nothing held. Move what is there, let its transfers end, and ask again " +
+      "under a fresh idempotency key."
+  ),
+  already_captured: kind(
+    409,
+    "Already captured",
+    "The transfer was captured before, once and for ever: what was not captured then is free again. For more, request " +
+      "another transfer; to give money back, reverse this one."
+  ),
+  already_voided: kind(409, "Already voided", "The authorization was voided before; its money is free again."),
+  authorization_expired: kind(
+    409,
+    "Authorization expired",
+    "The transfer was not captured in time, and its money is free again. Request another transfer."
+  ),
+  not_authorized: kind(
+    409,
+    "Not authorized",
+    "Only a transfer that was requested with capture manual waits for a capture or a void. This one moves by itself."
+  ),
+  transfer_cancelled: kind(
+    409,
+    "Transfer cancelled",
+    "The transfer was refused at its destination, so its money is free again; its `failure` says why."
+  ),
+  transfer_rejected: kind(
+    409,
+    "Transfer rejected",
+    "The transfer never reserved any money; its `failure` says why."
+  ),
+  capture_exceeds_authorization: kind(
+    409,
+    "Capture exceeds authorization",
+    "More was to be captured than was authorized. The transfer is still authorized: capture its amount or less, under a " +
+      "fresh idempotency key."
+  ),
   idempotency_key_reused: kind(
     422,
     "Idempotency key reused",
@@ -206,7 +257,11 @@ export const Problem = Schema.Struct({
   }),
   errors: Schema.Array(FieldError).annotate({ description: "What exactly is wrong; empty where `detail` says it all" }),
   resource: Schema.optionalKey(Schema.String.annotate({
-    description: "The resource that an idempotency key belongs to"
+    description:
+      "The resource that it is about: that of an idempotency key, or the one that refused what was asked of it"
+  })),
+  resource_status: Schema.optionalKey(Schema.String.annotate({
+    description: "The status that this resource is in now, where it refused what was asked of it"
   }))
 }).annotate({ identifier: "Problem", title: "Problem (RFC 9457)" })
 export type Problem = typeof Problem.Type
@@ -239,21 +294,31 @@ export const authenticated = [
 /** What every operation that asks a shard may answer. */
 export const sharded = [...authenticated, "shard_unavailable"] as const satisfies ReadonlyArray<Code>
 
-/** What every operation that takes a body and records it may answer. */
-export const recorded = [
+/** What every operation that takes a body may answer. */
+export const bodied = [
   ...sharded,
   "malformed_json",
   "duplicate_key",
   "forbidden_key",
   "nesting_too_deep",
+  "payload_too_large",
+  "unsupported_media_type"
+] as const satisfies ReadonlyArray<Code>
+
+/** What every operation that is done once for each idempotency key may answer. */
+export const keyed = [
+  ...bodied,
+  "idempotency_key_missing",
+  "idempotency_key_invalid",
+  "idempotency_key_reused"
+] as const satisfies ReadonlyArray<Code>
+
+/** What every operation that makes a resource may answer. */
+export const recorded = [
+  ...keyed,
   "unknown_currency",
   "invalid_account_id",
   "amount_not_minor_units",
   "amount_too_large",
-  "idempotency_key_missing",
-  "idempotency_key_invalid",
-  "idempotency_key_reused",
-  "payload_too_large",
-  "unsupported_media_type",
   "overloaded"
 ] as const satisfies ReadonlyArray<Code>

@@ -16,8 +16,10 @@ import {
   IdempotencyKey,
   Metadata,
   Minor,
+  NoMembers,
   page,
   Prefer,
+  PreferAnswer,
   problemAnnotation,
   Reference,
   Time
@@ -105,7 +107,34 @@ export const RequestTransfer = Schema.Struct({
   )
 ).annotate({ identifier: "RequestTransfer" })
 
+export const CaptureTransfer = Schema.Struct({
+  amount: Schema.optionalKey(AmountText).annotate({
+    description: "The part that shall move, in minor units; all of it unless given. What is left is free again at once"
+  })
+}).annotate({ identifier: "CaptureTransfer" })
+
 const path = { id: Schema.String }
+
+/** What a transfer that waits for no instruction answers, by what became of it. */
+const notWaiting = [
+  "already_captured",
+  "already_voided",
+  "authorization_expired",
+  "not_authorized",
+  "transfer_cancelled",
+  "transfer_rejected"
+] as const satisfies ReadonlyArray<Problems.Code>
+
+const instructed = [
+  Transfer.pipe(HttpApiSchema.status(200)).annotate({ description: "Done. The transfer as it is now." }),
+  Transfer.pipe(HttpApiSchema.status(202)).annotate({
+    description:
+      "Recorded, and not answered in time. The transfer as it is; the same request with the same key learns " +
+      "the answer."
+  })
+] as const
+
+const instructionHeaders = { "idempotency-key": IdempotencyKey, prefer: Schema.optionalKey(PreferAnswer) }
 
 export const TransfersGroup = HttpApiGroup.make("transfers").add(
   HttpApiEndpoint.post("request", "/", {
@@ -135,6 +164,37 @@ export const TransfersGroup = HttpApiGroup.make("transfers").add(
   }).annotateMerge(OpenApi.annotations({
     summary: "Get a transfer",
     description: "With `Prefer: wait=N` the answer is held until the transfer has ended, or the time is up."
+  })),
+  HttpApiEndpoint.post("capture", "/:id/capture", {
+    params: path,
+    headers: instructionHeaders,
+    payload: CaptureTransfer,
+    success: instructed,
+    error: Problems.schemasOf(
+      ...Problems.keyed,
+      "amount_not_minor_units",
+      "amount_not_positive",
+      "amount_too_large",
+      "transfer_not_found",
+      ...notWaiting,
+      "capture_exceeds_authorization"
+    )
+  }).annotateMerge(OpenApi.annotations({
+    summary: "Capture a transfer",
+    description: "Lets an authorized transfer (`capture: \"manual\"`) move, all of it or a part. Once: what is not " +
+      "captured is free again. The answer is the ledger's, in the order of the account's messages. A transfer to another " +
+      "shard is `held` when its capture is done, and ends as any other. The body may be left out."
+  })),
+  HttpApiEndpoint.post("void", "/:id/void", {
+    params: path,
+    headers: instructionHeaders,
+    payload: NoMembers,
+    success: instructed,
+    error: Problems.schemasOf(...Problems.keyed, "transfer_not_found", ...notWaiting)
+  }).annotateMerge(OpenApi.annotations({
+    summary: "Void a transfer",
+    description:
+      "Gives the money of an authorized transfer free again, instead of capturing it. The body may be left out."
   })),
   HttpApiEndpoint.get("timeline", "/:id/timeline", {
     params: path,

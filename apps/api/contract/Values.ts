@@ -99,6 +99,19 @@ export const Prefer = Schema.String.annotate({
   description: "`wait=N` holds the answer up to N seconds (at most 10) until the transfer has ended (RFC 7240)"
 })
 
+/** How long an instruction's answer is waited for, in seconds, where its client does not say. */
+export const answerSeconds = 5
+
+export const PreferAnswer = Schema.String.annotate({
+  description: `\`wait=N\` waits up to N seconds (at most 10; ${answerSeconds} unless given) for the answer (RFC 7240)`
+})
+
+/** The body of an instruction whose path says all there is to say. */
+export const NoMembers = Schema.Record(
+  Schema.String,
+  Schema.Never.annotate(rule("unknown_parameter", "is not a parameter of this operation"))
+).annotate({ identifier: "NoMembers" })
+
 /** A time as it is answered: RFC 3339 in UTC with milliseconds. */
 export const Time = Schema.String.annotate({ format: "date-time" })
 

@@ -2,6 +2,7 @@
  * Accounts: opened through the intake, read through the queries.
  */
 import { Clock, Effect, Schema } from "effect"
+import type { HttpServerRequest } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import { ulid } from "ulid"
 import { AccountId, defaultsOf, emptyBalance } from "#domain/account/Account.ts"
@@ -13,12 +14,14 @@ import { random } from "#infra/Entropy.ts"
 import { Account, AccountList, Balance, EntryList, OpenAccount } from "../contract/Accounts.ts"
 import { CurrentClient } from "../contract/Authorization.ts"
 import { CounterpoiseApi } from "../contract/CounterpoiseApi.ts"
+import { NoMembers } from "../contract/Values.ts"
 import * as Answer from "../http/Answer.ts"
 import * as Body from "../http/Body.ts"
 import { CurrentRequest } from "../http/CurrentRequest.ts"
 import * as Cursor from "../http/Cursor.ts"
 import { counted, notRecorded } from "../http/Recorded.ts"
 import { answered, ofPort, Refusal } from "../http/Refusal.ts"
+import * as Instructing from "./Instructing.ts"
 import * as Views from "./Views.ts"
 
 /**
@@ -45,6 +48,12 @@ const isAccountId = Schema.is(AccountId)
 
 const accountNotFound = new Refusal({ code: "account_not_found" })
 
+const subject: Instructing.Subject<AccountRecord> = {
+  idOf: ({ account }) => account.id,
+  statusOf: ({ account }) => account.status,
+  answer: (record, options) => Answer.json(Account, Views.account(record), options)
+}
+
 const accountPath = (id: string): string => `/v1/accounts/${encodeURIComponent(id)}`
 
 export const layer = (map: ShardMap) =>
@@ -54,14 +63,37 @@ export const layer = (map: ShardMap) =>
     Effect.fn(function*(handlers) {
       const intake = yield* Intake
       const queries = yield* Queries
+      const instruct = yield* Instructing.make(subject)
       const readBody = Body.reader("POST /v1/accounts", OpenAccount)
 
-      const find = Effect.fnUntraced(function*(id: string): Effect.fn.Return<AccountRecord, Refusal> {
-        // What cannot be an id names nothing.
-        if (!isAccountId(id)) return yield* accountNotFound
-        const found = yield* Effect.mapError(queries.account(id), ofPort)
-        return yield* Effect.mapError(Effect.fromOption(found), () => accountNotFound)
-      })
+      /** What cannot be an id names nothing. */
+      const known = (id: string): Effect.Effect<AccountId, Refusal> =>
+        isAccountId(id) ? Effect.succeed(id) : Effect.fail(accountNotFound)
+
+      const read = (id: AccountId): Effect.Effect<AccountRecord, Refusal> =>
+        Effect.mapError(queries.account(id), ofPort).pipe(
+          Effect.flatMap((found) => Effect.mapError(Effect.fromOption(found), () => accountNotFound))
+        )
+
+      const find = (id: string) => Effect.flatMap(known(id), read)
+
+      const asking = (asks: "freeze" | "unfreeze" | "close") => {
+        const readNothing = Body.reader(`POST /v1/accounts/:id/${asks}`, NoMembers, { leftOut: true })
+        return Effect.fnUntraced(function*({ headers, params, request }: {
+          readonly headers: Instructing.Asked<AccountRecord>["headers"]
+          readonly params: { readonly id: string }
+          readonly request: HttpServerRequest.HttpServerRequest
+        }) {
+          const { fingerprint } = yield* readNothing(request)
+          const account = yield* known(params.id)
+          return yield* instruct({
+            headers,
+            fingerprint,
+            find: read(account),
+            event: (_, instruction) => ({ type: `account.${asks}_requested`, account, instruction })
+          })
+        }, answered)
+      }
 
       return handlers
         .handleRaw(
@@ -93,7 +125,7 @@ export const layer = (map: ShardMap) =>
               status: 201,
               headers: {
                 location: accountPath(recorded.record.account.id),
-                ...(recorded.replayed ? { "idempotent-replayed": "true" } : {})
+                ...Answer.replayed(recorded.replayed)
               }
             })
           }, answered)
@@ -121,6 +153,9 @@ export const layer = (map: ShardMap) =>
             return Answer.json(Account, Views.account(yield* find(params.id)))
           }, answered)
         )
+        .handleRaw("freeze", asking("freeze"))
+        .handleRaw("unfreeze", asking("unfreeze"))
+        .handleRaw("close", asking("close"))
         .handle(
           "balance",
           Effect.fnUntraced(function*({ params }) {

@@ -12,23 +12,26 @@ import * as TransferId from "#domain/transfer/TransferId.ts"
 import { random } from "#infra/Entropy.ts"
 import { CurrentClient } from "../contract/Authorization.ts"
 import { CounterpoiseApi } from "../contract/CounterpoiseApi.ts"
-import { defaultExpirySeconds, RequestTransfer, Timeline, Transfer } from "../contract/Transfers.ts"
+import { CaptureTransfer, defaultExpirySeconds, RequestTransfer, Timeline, Transfer } from "../contract/Transfers.ts"
+import { NoMembers } from "../contract/Values.ts"
 import * as Answer from "../http/Answer.ts"
 import * as Body from "../http/Body.ts"
 import { CurrentRequest } from "../http/CurrentRequest.ts"
 import * as Prefer from "../http/Prefer.ts"
 import { counted, notRecorded } from "../http/Recorded.ts"
 import { answered, ofPort, Refusal } from "../http/Refusal.ts"
+import * as Instructing from "./Instructing.ts"
 import * as Views from "./Views.ts"
-
-/** How soon a client should look again, in seconds. */
-const lookAgain = { "retry-after": "1" }
 
 const isTransferId = Schema.is(TransferId.TransferId)
 
 const transferNotFound = new Refusal({ code: "transfer_not_found" })
 
-const applied = (seconds: number) => seconds === 0 ? {} : { "preference-applied": `wait=${seconds}` }
+const subject: Instructing.Subject<TransferRecord> = {
+  idOf: ({ terms }) => terms.transfer,
+  statusOf: ({ status }) => status,
+  answer: (record, options) => Answer.json(Transfer, Views.transfer(record), options)
+}
 
 export const layer = (map: ShardMap) =>
   HttpApiBuilder.group(
@@ -37,7 +40,10 @@ export const layer = (map: ShardMap) =>
     Effect.fn(function*(handlers) {
       const intake = yield* Intake
       const queries = yield* Queries
+      const instruct = yield* Instructing.make(subject)
       const readBody = Body.reader("POST /v1/transfers", RequestTransfer)
+      const readCapture = Body.reader("POST /v1/transfers/:id/capture", CaptureTransfer, { leftOut: true })
+      const readVoid = Body.reader("POST /v1/transfers/:id/void", NoMembers, { leftOut: true })
 
       /** An id that names a partition of this platform; any other names no transfer. */
       const known = (id: string): Effect.Effect<TransferId.TransferId, Refusal> =>
@@ -53,6 +59,8 @@ export const layer = (map: ShardMap) =>
         Effect.mapError(seconds === 0 ? queries.transfer(id) : queries.awaitEnd(id, seconds * 1000), ofPort).pipe(
           Effect.flatMap(found)
         )
+
+      const find = (id: string) => Effect.flatMap(known(id), (transfer) => follow(transfer, 0))
 
       return handlers
         .handleRaw(
@@ -83,29 +91,60 @@ export const layer = (map: ShardMap) =>
             yield* counted(replayed)
             const recorded = {
               location: `/v1/transfers/${record.terms.transfer}`,
-              ...(replayed ? { "idempotent-replayed": "true" } : {})
+              ...Answer.replayed(replayed)
             }
-            const seconds = Prefer.waitSeconds(headers.prefer)
+            const seconds = Prefer.waitSeconds(headers.prefer) ?? 0
             if (seconds > 0) {
               // It is recorded: that nothing more can be learnt of it now is no reason to refuse it.
               const last = yield* Effect.orElseSucceed(follow(record.terms.transfer, seconds), () => record)
               if (ended.has(last.status)) {
-                return Answer.json(Transfer, Views.transfer(last), { headers: { ...recorded, ...applied(seconds) } })
+                return Answer.json(Transfer, Views.transfer(last), {
+                  headers: { ...recorded, ...Prefer.applied(seconds) }
+                })
               }
             }
             return Answer.json(Transfer, Views.asRequested(record), {
               status: 202,
-              headers: { ...recorded, ...lookAgain }
+              headers: { ...recorded, ...Answer.lookAgain }
             })
           }, answered)
         )
         .handle(
           "get",
           Effect.fnUntraced(function*({ headers, params }) {
-            const seconds = Prefer.waitSeconds(headers.prefer)
+            const seconds = Prefer.waitSeconds(headers.prefer) ?? 0
             const record = yield* follow(yield* known(params.id), seconds)
             return Answer.json(Transfer, Views.transfer(record), {
-              headers: ended.has(record.status) ? applied(seconds) : lookAgain
+              headers: ended.has(record.status) ? Prefer.applied(seconds) : Answer.lookAgain
+            })
+          }, answered)
+        )
+        .handleRaw(
+          "capture",
+          Effect.fnUntraced(function*({ headers, params, request }) {
+            const { fingerprint, value } = yield* readCapture(request)
+            return yield* instruct({
+              headers,
+              fingerprint,
+              find: find(params.id),
+              event: ({ terms }, instruction) => ({
+                type: "transfer.capture_requested",
+                ...terms,
+                captured: value.amount ?? null,
+                instruction
+              })
+            })
+          }, answered)
+        )
+        .handleRaw(
+          "void",
+          Effect.fnUntraced(function*({ headers, params, request }) {
+            const { fingerprint } = yield* readVoid(request)
+            return yield* instruct({
+              headers,
+              fingerprint,
+              find: find(params.id),
+              event: ({ terms }, instruction) => ({ type: "transfer.void_requested", ...terms, instruction })
             })
           }, answered)
         )

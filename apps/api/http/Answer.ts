@@ -12,6 +12,13 @@ export const json = <A>(
 ): HttpServerResponse.HttpServerResponse =>
   HttpServerResponse.text(JSON.stringify(body), { ...options, contentType: "application/json" })
 
+/** How soon a client should look again, in seconds. */
+export const lookAgain = { "retry-after": "1" }
+
+/** The header of an answer to a request that had been recorded before. */
+export const replayed = (replayed: boolean): { readonly [name: string]: string } =>
+  replayed ? { "idempotent-replayed": "true" } : {}
+
 export interface Page<Item> {
   readonly object: "list"
   readonly data: ReadonlyArray<Item>

@@ -14,6 +14,7 @@ export class Refusal extends Data.TaggedError("Refusal")<{
   readonly detail?: string
   readonly errors?: ReadonlyArray<FieldError>
   readonly resource?: string
+  readonly resourceStatus?: string
   readonly headers?: Readonly<Record<string, string>>
 }> {}
 
@@ -33,7 +34,8 @@ export const problemOf = (refusal: Refusal, request: RequestFacts): Problem => {
     request_id: request.requestId,
     retryable: kind.retryable,
     errors: refusal.errors ?? [],
-    ...(refusal.resource === undefined ? {} : { resource: refusal.resource })
+    ...(refusal.resource === undefined ? {} : { resource: refusal.resource }),
+    ...(refusal.resourceStatus === undefined ? {} : { resource_status: refusal.resourceStatus })
   }
 }
 

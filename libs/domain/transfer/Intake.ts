@@ -93,7 +93,7 @@ export class IdempotencyKeyReused extends Schema.TaggedError<IdempotencyKeyReuse
 }) {
   readonly code = "idempotency_key_reused"
   override get message() {
-    return `this idempotency key was used with another request, which made ${this.resource}`
+    return `this idempotency key was used with another request, which led to ${this.resource}`
   }
 }
 
