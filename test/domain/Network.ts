@@ -79,6 +79,9 @@ const nameOfLetter = ({ event, from, to }: Letter): Name => {
   return name
 }
 
+/** Equal for equal letters. */
+export const numberOfLetter = (letter: Letter): number => nameOfLetter(letter).number
+
 /** Small numbers as a short text. */
 const packed = (numbers: ReadonlyArray<number>): string => String.fromCharCode(...numbers.map((number) => number + 1))
 

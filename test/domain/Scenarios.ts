@@ -27,7 +27,7 @@ export interface Configuration {
   readonly explore: (watched?: ReadonlySet<Invariant>) => Report
 }
 
-const configuration = <Mail>(
+const configuration = <Mail extends object>(
   name: string,
   described: Omit<Parameters<typeof scenario>[0], "name">,
   network: Network<Mail>,

@@ -10,11 +10,11 @@
 import { Result } from "effect"
 import { type LedgerEvent, subjectOf } from "#domain/ledger/LedgerEvent.ts"
 import type { Changes } from "#domain/ledger/Batch.ts"
-import { shardOfAccount } from "#domain/sharding/ShardMap.ts"
+import { type ShardId, shardOfAccount } from "#domain/sharding/ShardMap.ts"
 import { ended } from "#domain/transfer/Transfer.ts"
 import * as Invariants from "./Invariants.ts"
 import type { Broken, Invariant } from "./Invariants.ts"
-import { type Letter, lettersOf, nameOf, type Network } from "./Network.ts"
+import { type Letter, lettersOf, nameOf, type Network, numberOfLetter } from "./Network.ts"
 import type { Scenario } from "./Scenario.ts"
 import type { Shard } from "./ShardModel.ts"
 import * as ShardModel from "./ShardModel.ts"
@@ -51,13 +51,6 @@ export interface Report {
   readonly found: ReadonlyArray<Found>
 }
 
-interface World<Mail> {
-  readonly shards: ReadonlyArray<Shard>
-  readonly mail: Mail
-  /** How often each actor may still act. */
-  readonly left: ReadonlyArray<number>
-}
-
 const keyOfShard = (shard: Shard): string => {
   const accounts = Array.from(
     shard.accounts.values(),
@@ -85,35 +78,55 @@ const keyOfShard = (shard: Shard): string => {
   )
 }
 
-/** Gives each state of a shard a number, and keeps one shard for it: equal states are then the same value. */
-const registry = () => {
+/** Gives equal values one number, from 0 on, and keeps one of them for it. */
+interface Registry<A extends object> {
+  readonly numberOf: (value: A) => number
+  readonly at: (number: number) => A
+  /** Values that are no longer as they were when they got their number. */
+  readonly changed: () => ReadonlyArray<A>
+}
+
+const registry = <A extends object>(keyOf: (value: A) => string): Registry<A> => {
   const numbers = new Map<string, number>()
-  const shards: Array<Shard> = []
-  const known = new WeakMap<Shard, number>()
-  const numberOf = (shard: Shard): number => {
-    let number = known.get(shard)
-    if (number === undefined) {
-      const key = keyOfShard(shard)
-      number = numbers.get(key)
-      if (number === undefined) {
-        number = shards.push(shard) - 1
-        numbers.set(key, number)
-      }
-      known.set(shard, number)
-    }
-    return number
-  }
+  const values: Array<A> = []
+  /** Of those that are kept. */
+  const known = new Map<A, number>()
   return {
-    numberOf,
-    same: (shard: Shard): Shard => shards[numberOf(shard)] ?? shard,
-    /** Is every shard still as it was when it got its number? */
-    changed: (): ReadonlyArray<Shard> => shards.filter((shard) => numbers.get(keyOfShard(shard)) !== known.get(shard))
+    numberOf: (value) => {
+      const kept = known.get(value)
+      if (kept !== undefined) return kept
+      const key = keyOf(value)
+      let number = numbers.get(key)
+      if (number === undefined) {
+        number = values.push(value) - 1
+        numbers.set(key, number)
+        known.set(value, number)
+      }
+      return number
+    },
+    at: (number) => {
+      const value = values[number]
+      if (value === undefined) throw new RangeError(`nothing has the number ${number}`)
+      return value
+    },
+    changed: () => values.filter((value) => numbers.get(keyOf(value)) !== known.get(value))
   }
 }
 
-/** What a message does to a shard, with all that is wrong about it. The same message does the same to the same state. */
+/** Remembers what a function of a whole number answered. */
+const remembered = <A>(f: (number: number) => A): (number: number) => A => {
+  const answers: Array<A | undefined> = []
+  return (number) => answers[number] ??= f(number)
+}
+
+/** Two or three whole numbers in one: far more of each than a search that ends can reach. */
+const pack = (high: number, low: number): number => high * 2 ** 22 + low
+const packWorld = (shards: number, mail: number, left: number): number => pack(shards, mail) * 2 ** 9 + left
+
+/** What a message does to the shards, with all that is wrong about it. The same does the same to the same shards. */
 interface Taken {
-  readonly after: Shard
+  /** The shards after it, by number. */
+  readonly after: number
   readonly told: ReadonlyArray<Letter>
   readonly broken: ReadonlyArray<Broken>
   /** It cannot be: the shard stopped. */
@@ -123,18 +136,30 @@ interface Taken {
 /**
  * Explores a scenario over a network to the end, or to the first state in which an invariant is broken; with `watched`,
  * only those are looked at.
+ *
+ * A state is three numbers: of the shards, of what is on its way, and of what the actors may still do. Far fewer of each
+ * exist than of all together, so whatever is asked of one alone is asked once.
  */
-export const explore = <Mail>(scenario: Scenario, network: Network<Mail>, watched?: ReadonlySet<Invariant>): Report => {
+export const explore = <Mail extends object>(
+  scenario: Scenario,
+  network: Network<Mail>,
+  watched?: ReadonlySet<Invariant>
+): Report => {
   const { actors, transfers } = scenario
   const wealth = Invariants.wealth(scenario.shards)
   const arrows = new Map<string, Arrow>()
   const endings = new Set<string>()
-  const { changed, numberOf, same } = registry()
-  const together = (shards: ReadonlyArray<Shard>) => shards.map(numberOf).join()
-  const known = new Map<string, number>()
-  const sound = new Map<string, ReadonlyArray<Broken>>()
-  const taken = new Map<string, Taken>()
-  const queue: Array<World<Mail> | undefined> = []
+  const eachShard = registry(keyOfShard)
+  const together = registry<ReadonlyArray<Shard>>((shards) => shards.map(eachShard.numberOf).join())
+  const mails = registry<Mail>(network.key)
+  const lefts = registry<ReadonlyArray<number>>((left) => left.join())
+  const letters = registry<ReadonlyArray<Letter>>((letters) => letters.map(numberOfLetter).join())
+  const known = new Map<number, number>()
+  const taken = new Map<number, Taken>()
+  const sent = new Map<number, number>()
+  const spendings = new Map<number, number>()
+  const acted = new Map<number, { readonly after: number; readonly told: ReadonlyArray<Letter> } | undefined>()
+  const queue: Array<readonly [shards: number, mail: number, left: number]> = []
   const parents: Array<number> = []
   const labels: Array<string> = []
   const depths: Array<number> = []
@@ -159,20 +184,34 @@ export const explore = <Mail>(scenario: Scenario, network: Network<Mail>, watche
     return true
   }
 
-  /** What is wrong with the shards together. */
-  const wrong = (shards: ReadonlyArray<Shard>): ReadonlyArray<Broken> => {
-    const key = together(shards)
-    let broken = sound.get(key)
-    if (broken === undefined) {
-      broken = Invariants.ofState(shards, transfers, wealth)
-      sound.set(key, broken)
-    }
-    return broken
+  /** The number of shards of which one is another now. */
+  const placed = (shards: ReadonlyArray<Shard>, which: ShardId, after: Shard): number => {
+    const same = eachShard.at(eachShard.numberOf(after))
+    return together.numberOf(shards.map((shard) => shard.id === which ? same : shard))
   }
 
-  const take = (shards: ReadonlyArray<Shard>, before: Shard, { event, from, to }: Letter): Taken => {
+  const wrong = remembered((shards) => Invariants.ofState(together.at(shards), transfers, wealth))
+  const wrongAtRest = remembered((shards) => Invariants.ofRest(together.at(shards), transfers))
+  const standing = remembered((shards) => statuses(together.at(shards), scenario))
+  const quiet = remembered((mail) => network.quiet(mails.at(mail)))
+  const moves = remembered((mail) =>
+    network.moves(mails.at(mail)).map((move) => ({ ...move, mail: mails.numberOf(move.mail) }))
+  )
+
+  const send = (mail: number, told: ReadonlyArray<Letter>): number => {
+    if (told.length === 0) return mail
+    const key = pack(mail, letters.numberOf(told))
+    let after = sent.get(key)
+    if (after === undefined) sent.set(key, after = mails.numberOf(network.send(mails.at(mail), told)))
+    return after
+  }
+
+  const take = (number: number, { event, from, to }: Letter): Taken => {
+    const shards = together.at(number)
+    const before = shards[to]
+    if (before === undefined) throw new RangeError(`there is no shard ${to}`)
     const stop = (invariant: Invariant, detail: string): Taken => ({
-      after: before,
+      after: number,
       told: [],
       broken: [{ invariant, detail }],
       stopped: true
@@ -183,7 +222,7 @@ export const explore = <Mail>(scenario: Scenario, network: Network<Mail>, watche
     const { changes, shard: after } = result.success
     note(arrows, before, after, event, changes)
     return {
-      after: same(after),
+      after: placed(shards, to, after),
       told: lettersOf(after, changes.events.map((announcement) => announcement.event)),
       // All of what the shard wrote is looked at here, also where it comes to a state that is known.
       broken: Invariants.ofStep(shards, to, after, changes).concat(
@@ -193,109 +232,116 @@ export const explore = <Mail>(scenario: Scenario, network: Network<Mail>, watche
     }
   }
 
-  /** The number of a world, which joins the queue if it was not seen before. */
-  const visit = (world: World<Mail>, parent: number, label: string): number => {
-    const key = `${together(world.shards)} ${network.key(world.mail)} ${world.left.join("")}`
+  const act = (number: number, index: number) => {
+    const shards = together.at(number)
+    const actor = actors[index]
+    const at = actor === undefined ? undefined : shards[actor.shard]
+    const acted = at === undefined ? undefined : actor?.act(at)
+    return acted === undefined ? undefined : {
+      after: placed(shards, acted.shard.id, acted.shard),
+      told: lettersOf(acted.shard, acted.events)
+    }
+  }
+  /** What an actor would do now; the same to the same shards. */
+  const acting = (shards: number, index: number) => {
+    const key = pack(shards, index)
+    if (!acted.has(key)) acted.set(key, act(shards, index))
+    return acted.get(key)
+  }
+
+  /** What the actors may still do after one of them acted. */
+  const spent = (left: number, index: number): number => {
+    const key = pack(left, index)
+    let after = spendings.get(key)
+    if (after === undefined) {
+      after = lefts.numberOf(lefts.at(left).map((times, other) => other === index ? times - 1 : times))
+      spendings.set(key, after)
+    }
+    return after
+  }
+
+  /** The number of a state, which joins the queue if it was not seen before. */
+  const visit = (shards: number, mail: number, left: number, parent: number, label: string): number => {
+    const key = packWorld(shards, mail, left)
     const seen = known.get(key)
     if (seen !== undefined) return seen
-    const state = queue.push(world) - 1
+    const state = queue.push([shards, mail, left]) - 1
     known.set(key, state)
     parents.push(parent)
     labels.push(label)
     depths.push(parent < 0 ? 0 : (depths[parent] ?? 0) + 1)
-    blame(wrong(world.shards), () => pathTo(state))
+    blame(wrong(shards), () => pathTo(state))
     return state
   }
 
-  const isAtRest = (world: World<Mail>): boolean => {
-    if (!network.quiet(world.mail)) return false
-    const lost = network.lossy(world.mail)
-    return !actors.some(({ act, duty, shard }, index) => {
+  const isAtRest = (shards: number, mail: number, left: ReadonlyArray<number>): boolean => {
+    if (!quiet(mail)) return false
+    const lost = network.lossy(mails.at(mail))
+    return !actors.some(({ duty }, index) => {
       const must = duty === "always" || (duty === "where something was lost" && lost)
-      const at = world.shards[shard]
-      return must && (world.left[index] ?? 0) > 0 && at !== undefined && act(at) !== undefined
+      return must && (left[index] ?? 0) > 0 && acting(shards, index) !== undefined
     })
   }
 
-  const begin: World<Mail> = {
-    shards: scenario.shards.map(same),
-    mail: network.send(
-      network.empty,
-      scenario.requests.map(({ event, shard }) => ({ event, from: shard, to: shard }))
+  visit(
+    together.numberOf(scenario.shards.map((shard) => eachShard.at(eachShard.numberOf(shard)))),
+    mails.numberOf(
+      network.send(
+        network.empty,
+        scenario.requests.map(({ event, shard }) => ({ event, from: shard, to: shard }))
+      )
     ),
-    left: actors.map(({ times }) => times)
-  }
-  visit(begin, -1, "")
+    lefts.numberOf(actors.map(({ times }) => times)),
+    -1,
+    ""
+  )
 
   for (let state = 0; state < queue.length && found.length === 0; state++) {
-    const world = queue[state]
-    if (world === undefined) continue
-    queue[state] = undefined
-    const { left, mail, shards } = world
+    const [shards, mail, leftNumber] = queue[state] ?? [0, 0, 0]
+    const left = lefts.at(leftNumber)
 
-    if (isAtRest(world)) {
+    if (isAtRest(shards, mail, left)) {
       resting++
-      endings.add(statuses(world.shards, scenario).join(" "))
-      if (blame(Invariants.ofRest(shards, transfers), () => pathTo(state))) break
-    } else if (network.quiet(mail) && !network.lossy(mail) && !scenario.losesData) {
+      endings.add(standing(shards).join(" "))
+      if (blame(wrongAtRest(shards), () => pathTo(state))) break
+    } else if (quiet(mail) && !network.lossy(mails.at(mail)) && !scenario.losesData) {
       // Nobody was ever needed for what is on its way, only for an authorization that nobody captures.
-      const waiting = statuses(shards, scenario).filter((status) => status !== "authorized" && !isEnded(status))
+      const waiting = standing(shards).filter((status) => status !== "authorized" && !isEnded(status))
       const broken = waiting.map((status): Broken => ({ invariant: "every transfer ends", detail: `one is ${status}` }))
       if (blame(broken, () => pathTo(state))) break
     }
 
-    for (const move of network.moves(mail)) {
+    for (const move of moves(mail)) {
       steps++
       if (move.letter === undefined) {
-        visit({ ...world, mail: move.mail }, state, move.label)
+        visit(shards, move.mail, leftNumber, state, move.label)
       } else {
-        const { letter } = move
-        const before = shards[letter.to]
-        if (before === undefined) continue
-        const key = `${together(shards)} ${move.number}`
-        const known = taken.get(key)
-        const { after, broken, stopped, told } = known ?? take(shards, before, letter)
-        if (known === undefined) taken.set(key, { after, broken, stopped, told })
-        if (stopped) stops++
-        if (blame(broken, () => pathTo(state, move.label))) break
-        if (stopped) continue
-        const next = visit(
-          {
-            shards: shards.map((shard) => shard.id === letter.to ? after : shard),
-            mail: network.send(move.mail, told),
-            left
-          },
-          state,
-          move.label
-        )
+        const key = pack(shards, move.number)
+        let outcome = taken.get(key)
+        if (outcome === undefined) taken.set(key, outcome = take(shards, move.letter))
+        if (outcome.stopped) stops++
+        if (blame(outcome.broken, () => pathTo(state, move.label))) break
+        if (outcome.stopped) continue
+        const next = visit(outcome.after, send(move.mail, outcome.told), leftNumber, state, move.label)
         if (move.plain) plain.push(state, next)
       }
       if (found.length > 0) break
     }
 
-    for (const [index, { act, name, shard }] of actors.entries()) {
+    for (const [index, { name }] of actors.entries()) {
       if (found.length > 0) break
-      const at = shards[shard]
       const times = left[index] ?? 0
-      const acted = times === 0 || at === undefined ? undefined : act(at)
-      if (acted === undefined) continue
+      const outcome = times === 0 ? undefined : acting(shards, index)
+      if (outcome === undefined) continue
       steps++
-      visit(
-        {
-          shards: shards.map((other) => other.id === shard ? same(acted.shard) : other),
-          mail: network.send(mail, lettersOf(acted.shard, acted.events)),
-          left: left.map((times, other) => other === index ? times - 1 : times)
-        },
-        state,
-        name
-      )
+      visit(outcome.after, send(mail, outcome.told), spent(leftNumber, index), state, name)
     }
   }
 
   // A worker may die after it decided and before it committed. Each state was decided on for every message that could
   // come, and then gone on from as if it had not been: it must be as it was.
   if (found.length === 0) {
-    const broken = changed().map((shard): Broken => ({
+    const broken = eachShard.changed().map((shard): Broken => ({
       invariant: "a decision that was not committed changed nothing",
       detail: `shard ${shard.id}`
     }))
