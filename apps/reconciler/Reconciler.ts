@@ -3,9 +3,10 @@
  * balance, and releases nothing by age: it asks, and the destination's verdict decides.
  */
 import { Clock, Duration, Effect, Metric, Random } from "effect"
+import type { LedgerEvent } from "#domain/ledger/LedgerEvent.ts"
 import { ShardLog } from "#domain/messaging/ShardLog.ts"
 import { Checks, violationsOf } from "#domain/reconciliation/Checks.ts"
-import { type Patience, question, SilentTransfers } from "#domain/reconciliation/SilentTransfers.ts"
+import { idOf, type Patience, question, SilentTransfers } from "#domain/reconciliation/SilentTransfers.ts"
 import { type Lease, whileHolding } from "#domain/sharding/Leases.ts"
 import type { ShardId } from "#domain/sharding/ShardMap.ts"
 import * as Metrics from "#infra/telemetry/Metrics.ts"
@@ -23,7 +24,7 @@ const mostPerLook = 500
 const mostReported = 20
 const longestPauseMillis = 10 * 60_000
 
-/** Looks after a shard's transfers for as long as this process holds the reconciler's lease. */
+/** Looks after a shard's transfers and instructions for as long as this process holds the reconciler's lease. */
 export const reconciler = (shard: ShardId, options: ReconcilerOptions) =>
   whileHolding(shard, "reconciler", (lease) =>
     // The invariants are proved over all shards at once, by whoever looks after the first.
@@ -32,7 +33,7 @@ export const reconciler = (shard: ShardId, options: ReconcilerOptions) =>
 const askAgain = Effect.fnUntraced(function*({ shard }: Lease, { every, patience }: ReconcilerOptions) {
   const silent = yield* SilentTransfers
   const log = yield* ShardLog
-  /** When a transfer was last asked about; each question doubles the wait for the next, with jitter. */
+  /** When a transfer or an instruction was last asked about; each question doubles the wait for the next, with jitter. */
   const asked = new Map<string, { readonly times: number; readonly againAtMillis: number }>()
 
   /** Everything from before this time has ended: a look need not go through the whole history. */
@@ -41,27 +42,38 @@ const askAgain = Effect.fnUntraced(function*({ shard }: Lease, { every, patience
 
   const look = Effect.gen(function*() {
     const now = yield* Clock.currentTimeMillis
-    const found = yield* silent.find(shard, patience, sinceMillis, mostPerLook)
-    const oldest = Math.min(...found.map(({ openSinceMillis }) => openSinceMillis))
+    const transfers = yield* silent.find(shard, patience, sinceMillis, mostPerLook)
+    const oldest = Math.min(...transfers.map(({ openSinceMillis }) => openSinceMillis))
     // An hour more than needed, so that clocks that differ between this process and the shard do no harm.
-    if (found.length < mostPerLook) sinceMillis = Math.min(oldest, now - longestPatience) - 3_600_000
-    const due = found.filter(({ transfer }) => (asked.get(transfer.terms.transfer)?.againAtMillis ?? 0) <= now)
-    const questions = due.flatMap((transfer) => question(transfer) ?? [])
+    if (transfers.length < mostPerLook) sinceMillis = Math.min(oldest, now - longestPatience) - 3_600_000
+    // A transfer before what is asked of it: where both were lost, its request must be heard first.
+    const found = [...transfers, ...yield* silent.findInstructions(shard, patience, mostPerLook)]
+    const questions = found.flatMap((one) => {
+      const id = idOf(one)
+      const event = (asked.get(id)?.againAtMillis ?? 0) <= now ? question(one) : undefined
+      return event === undefined ? [] : [{ id, event }]
+    })
     if (questions.length > 0) {
-      yield* log.append(shard, questions)
-      for (const event of questions) {
-        const times = (asked.get(event.transfer)?.times ?? 0) + 1
+      yield* log.append(shard, questions.map(({ event }) => event))
+      for (const { event, id } of questions) {
+        const times = (asked.get(id)?.times ?? 0) + 1
         const pause = Math.min(longestPauseMillis, Duration.toMillis(every) * 2 ** times)
-        asked.set(event.transfer, { times, againAtMillis: now + pause * (0.75 + 0.5 * (yield* Random.next)) })
-        yield* Effect.logInfo("asked again", { transferId: event.transfer, type: event.type, times })
+        asked.set(id, { times, againAtMillis: now + pause * (0.75 + 0.5 * (yield* Random.next)) })
+        yield* Effect.logInfo("asked again", { ...about(event), type: event.type, times })
         yield* Metric.update(Metric.withAttributes(Metrics.askedAgain, { type: event.type }), 1)
       }
     }
-    const open = new Set(found.map(({ transfer }): string => transfer.terms.transfer))
+    const open = new Set(found.map(idOf))
     for (const id of asked.keys()) if (!open.has(id)) asked.delete(id)
     yield* Effect.sleep(every)
   })
   return yield* Effect.forever(look)
+})
+
+/** What a question is about, as the logs name it. */
+const about = (event: LedgerEvent) => ({
+  ...("account" in event ? { accountId: event.account } : { transferId: event.transfer }),
+  ...("instruction" in event ? { instructionId: event.instruction } : {})
 })
 
 /** Runs every check at intervals. What it finds is said loudly and counted; mending it is for people. */

@@ -2,10 +2,10 @@
  * The port to a shard's own event log: what the relay carries away, and where reconcilers append their questions.
  */
 import { Context, type Effect } from "effect"
+import type { LedgerEvent } from "../ledger/LedgerEvent.ts"
 import type { Lease, LeaseLost } from "../sharding/Leases.ts"
 import type { ShardId } from "../sharding/ShardMap.ts"
 import type { ShardUnavailable } from "../sharding/Shards.ts"
-import type { TransferEvent } from "../transfer/TransferEvent.ts"
 import type { LogRecord } from "./EventLog.ts"
 
 /** A stretch of the log: everything there is, and ever will be, after one position and up to another. */
@@ -22,5 +22,5 @@ export class ShardLog extends Context.Service<ShardLog, {
   /** Moves the cursor forward, if the lease still stands. */
   readonly advance: (lease: Lease, log: string, to: bigint) => Effect.Effect<void, LeaseLost | ShardUnavailable>
   /** Appends events that ask again. */
-  readonly append: (shard: ShardId, events: ReadonlyArray<TransferEvent>) => Effect.Effect<void, ShardUnavailable>
+  readonly append: (shard: ShardId, events: ReadonlyArray<LedgerEvent>) => Effect.Effect<void, ShardUnavailable>
 }>()("counterpoise/domain/messaging/ShardLog") {}

@@ -34,7 +34,7 @@ export const relayPosition = Metric.gauge("relay_position", {
   bigint: true
 })
 export const askedAgain = Metric.counter("reconciler_asked_again_total", {
-  description: "events appended because a transfer got no answer, by type",
+  description: "events appended because a transfer or an instruction got no answer, by type",
   incremental: true
 })
 export const violations = Metric.gauge("reconciler_violations", {

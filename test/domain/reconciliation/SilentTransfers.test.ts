@@ -1,6 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Amount } from "#domain/money/Amount.ts"
-import { question, type SilentTransfer } from "#domain/reconciliation/SilentTransfers.ts"
+import { type Instruction, InstructionId, InstructionStatus } from "#domain/ledger/Instruction.ts"
+import { idOf, question, type SilentTransfer } from "#domain/reconciliation/SilentTransfers.ts"
+import type { InstructionEvent } from "#domain/transfer/Intake.ts"
 import { ended, type Transfer, TransferStatus } from "#domain/transfer/Transfer.ts"
 import type { Terms } from "#domain/transfer/TransferEvent.ts"
 import { alice, bob, EUR, map } from "../Scenario.ts"
@@ -46,13 +48,46 @@ describe("a transfer that got no answer for too long", () => {
   })
 
   it("is recalled by what is on its way, where it was captured in part", () => {
-    const recalled = question(silent("held", false, { moving: Amount.make(30n) }))
-    assert.strictEqual(recalled?.amount, 30n)
+    const moving = Amount.make(30n)
+    assert.deepStrictEqual(question(silent("held", false, { moving })), {
+      type: "transfer.recalled",
+      ...terms,
+      amount: moving,
+      reason: { code: "timeout", detail: "the destination did not answer in time" }
+    })
   })
 
   it("is never asked about once it has ended", () => {
     for (const status of TransferStatus.literals) {
       if (ended.has(status)) assert.isUndefined(question(silent(status, true)))
     }
+  })
+})
+
+describe("an instruction that got no answer for too long", () => {
+  const id = InstructionId.make("ins_00000000000000000000000001")
+  const event: InstructionEvent = { type: "account.close_requested", account: alice, instruction: id }
+  const instruction = (status: InstructionStatus): Instruction => ({
+    id,
+    asks: "close",
+    subject: alice,
+    amount: null,
+    status,
+    reason: null
+  })
+
+  it("is asked again by the very event that asked it first", () => {
+    assert.deepStrictEqual(question({ instruction: instruction("open"), event }), event)
+  })
+
+  it("is never asked again once it is answered", () => {
+    for (const status of InstructionStatus.literals) {
+      if (status !== "open") assert.isUndefined(question({ instruction: instruction(status), event }))
+    }
+  })
+
+  it("is remembered by its own id, a transfer by the transfer's", () => {
+    assert.strictEqual(idOf({ instruction: instruction("open"), event }), id)
+    assert.strictEqual(idOf(silent("held", false)), terms.transfer)
   })
 })
