@@ -9,6 +9,9 @@ const short = (text: string): string => text.length <= 60 ? text : `${text.slice
 const named = (value: string, what: string | undefined) =>
   what === undefined ? short(value) : `${short(value)} (${what})`
 
+/** An account, whose metadata is changed by PATCH. */
+const changed = "/v1/accounts/wallet-anna"
+
 /** Sends it, expects the refusal, and that nothing came as far as the books. */
 const refused = Effect.fn("refused")(function*(
   path: string,
@@ -16,9 +19,12 @@ const refused = Effect.fn("refused")(function*(
   code: Code,
   headers: Readonly<Record<string, string>> = {}
 ) {
-  const { books } = yield* Harness
+  const { books, call } = yield* Harness
   const written = books.written
-  const answer = yield* post(path, body, headers)
+  // Accounts are changed where they live; everything else is a POST.
+  const answer = path.startsWith(changed) && !path.startsWith(`${changed}/`)
+    ? yield* call("PATCH", path, { body, headers: { "if-match": "\"v1\"", ...headers } })
+    : yield* post(path, body, headers)
   expect({ status: answer.status, code: answer.body["code"] }).toStrictEqual({ status: registry[code].status, code })
   expect(books.written).toBe(written)
   // What came in is not handed back raw.
@@ -48,7 +54,8 @@ const members: ReadonlyArray<
   ["/v1/accounts", "normal_side", Bad.sides, goodAccount],
   ["/v1/accounts", "floor", Bad.limits, goodAccount],
   ["/v1/accounts", "ceiling", Bad.limits, goodAccount],
-  ["/v1/accounts", "metadata", [...Bad.metadata, ...Bad.metadataKeys], goodAccount]
+  ["/v1/accounts", "metadata", [...Bad.metadata, ...Bad.metadataKeys], goodAccount],
+  [changed, "metadata", [...Bad.metadata, ...Bad.metadataKeys], { metadata: "{}" }]
 ]
 
 /** Operations with a body that makes something; and those whose body may be left out. */
@@ -57,6 +64,7 @@ const writes: ReadonlyArray<
 > = [
   ["/v1/transfers", goodTransfer],
   ["/v1/accounts", goodAccount],
+  [changed, { metadata: "{}" }],
   [capture, {}, "maybe left out"],
   ["/v1/transfers/trf_01KAJ7QZ6C0NV5XJ9A4T7MZB3D/void", {}, "maybe left out"],
   ["/v1/accounts/wallet-anna/freeze", {}, "maybe left out"],
@@ -64,11 +72,13 @@ const writes: ReadonlyArray<
   ["/v1/accounts/wallet-anna/close", {}, "maybe left out"]
 ]
 
+const methodOf = (path: string) => path === changed ? "PATCH" : "POST"
+
 const isNotEmpty = ([, body]: (typeof Bad.bodies)[number]): boolean => body.length > 0
 
 layer(Harness.layer, { excludeTestServices: true })("bad input", (it) => {
   for (const [path, member, rows, good] of members) {
-    describe(`${member} of POST ${path}`, () => {
+    describe(`${member} of ${methodOf(path)} ${path}`, () => {
       for (const [value, code, what] of rows) {
         it.effect(`${named(value, what)} is refused as ${code}`, () =>
           Effect.gen(function*() {
@@ -81,7 +91,7 @@ layer(Harness.layer, { excludeTestServices: true })("bad input", (it) => {
   }
 
   for (const [path, good, maybeLeftOut] of writes) {
-    describe(`bodies of POST ${path}`, () => {
+    describe(`bodies of ${methodOf(path)} ${path}`, () => {
       for (
         const [what, body, status, code] of maybeLeftOut === undefined
           ? Bad.bodies
@@ -97,7 +107,7 @@ layer(Harness.layer, { excludeTestServices: true })("bad input", (it) => {
         it.effect(`a body with ${JSON.stringify(headers)} is refused as unsupported_media_type`, () =>
           refused(path, json(good), "unsupported_media_type", headers))
       }
-      for (const [key, what] of Bad.idempotencyKeys) {
+      for (const [key, what] of path === changed ? [] : Bad.idempotencyKeys) {
         // Some of these cannot be sent by a client that keeps the rules; undici refuses them, and a socket does not.
         it.effect(`the idempotency key ${named(JSON.stringify(key), what)} is refused as idempotency_key_invalid`, () =>
           Effect.gen(function*() {
@@ -108,19 +118,21 @@ layer(Harness.layer, { excludeTestServices: true })("bad input", (it) => {
             expect(books.written).toBe(written)
           }))
       }
-      it.effect("two idempotency keys are refused as idempotency_key_invalid", () =>
-        Effect.gen(function*() {
-          const answer = yield* sentRaw(path, json(good), [["idempotency-key", "a"], ["idempotency-key", "b"]])
-          expect(answer).toMatchObject({ status: 400, code: "idempotency_key_invalid" })
-        }))
-      it.effect("no idempotency key is refused as idempotency_key_missing", () =>
-        Effect.gen(function*() {
-          const { books, call } = yield* Harness
-          const written = books.written
-          const answer = yield* call("POST", path, { body: json(good) })
-          expect(answer).toMatchObject({ status: 400, body: { code: "idempotency_key_missing" } })
-          expect(books.written).toBe(written)
-        }))
+      if (path !== changed) {
+        it.effect("two idempotency keys are refused as idempotency_key_invalid", () =>
+          Effect.gen(function*() {
+            const answer = yield* sentRaw(path, json(good), [["idempotency-key", "a"], ["idempotency-key", "b"]])
+            expect(answer).toMatchObject({ status: 400, code: "idempotency_key_invalid" })
+          }))
+        it.effect("no idempotency key is refused as idempotency_key_missing", () =>
+          Effect.gen(function*() {
+            const { books, call } = yield* Harness
+            const written = books.written
+            const answer = yield* call("POST", path, { body: json(good) })
+            expect(answer).toMatchObject({ status: 400, body: { code: "idempotency_key_missing" } })
+            expect(books.written).toBe(written)
+          }))
+      }
       it.effect("a member that the operation does not know is refused as unknown_parameter", () =>
         refused(path, json({ ...good, amuont: "1" }), "unknown_parameter"))
       it.effect("a body with 5,000 unknown members is refused", () =>
@@ -186,6 +198,31 @@ layer(Harness.layer, { excludeTestServices: true })("bad input", (it) => {
 
   it.effect("an expiry without manual capture is refused", () =>
     refused("/v1/transfers", json({ ...goodTransfer, expires_in: "60" }), "validation_failed"))
+
+  for (
+    const tag of [
+      "",
+      "v1",
+      "\"1\"",
+      "\"v0\"",
+      "\"v01\"",
+      "\"v-1\"",
+      "\"v1",
+      "W/\"v1\"",
+      "*",
+      "\"v1\", \"v2\"",
+      "\"v1e3\""
+    ]
+  ) {
+    it.effect(`If-Match: ${tag} is refused as validation_failed`, () =>
+      Effect.gen(function*() {
+        const answer = yield* refused(changed, "{\"metadata\":{}}", "validation_failed", { "if-match": tag })
+        expect(answer.body["errors"]).toMatchObject([{ pointer: "header:if-match" }])
+      }))
+  }
+
+  it.effect("a revision beyond all numbers is refused", () =>
+    refused(changed, "{\"metadata\":{}}", "validation_failed", { "if-match": `"v${"9".repeat(19)}"` }))
 
   it.effect("a floor above zero is refused: the account would begin below it", () =>
     refused("/v1/accounts", json({ ...goodAccount, floor: "\"1\"" }), "validation_failed"))

@@ -8,7 +8,14 @@ import { describe, expect, it as plain } from "vitest"
 import { AccountId } from "#domain/account/Account.ts"
 import { Amount } from "#domain/money/Amount.ts"
 import { Currency } from "#domain/money/Currency.ts"
-import { Account, AccountList, Balance, EntryList, OpenAccount } from "../../apps/api/contract/Accounts.ts"
+import {
+  Account,
+  AccountList,
+  Balance,
+  DescribeAccount,
+  EntryList,
+  OpenAccount
+} from "../../apps/api/contract/Accounts.ts"
 import { Authorization } from "../../apps/api/contract/Authorization.ts"
 import { CounterpoiseApi } from "../../apps/api/contract/CounterpoiseApi.ts"
 import { examples } from "../../apps/api/contract/Examples.ts"
@@ -35,6 +42,7 @@ const operations = objects(at(document, "paths")).flatMap(([template, methods]) 
 /** The schemas by whose types the examples of requests were written. */
 const requests: Readonly<Record<string, Schema.ConstraintDecoder<unknown>>> = {
   "accounts.open": OpenAccount,
+  "accounts.describe": DescribeAccount,
   "accounts.freeze": NoMembers,
   "accounts.unfreeze": NoMembers,
   "accounts.close": NoMembers,
@@ -48,6 +56,7 @@ const bodies: Readonly<Record<string, Schema.ConstraintDecoder<unknown>>> = {
   "accounts.open 201": Account,
   "accounts.list 200": AccountList,
   "accounts.get 200": Account,
+  "accounts.describe 200": Account,
   "accounts.freeze 200": Account,
   "accounts.freeze 202": Account,
   "accounts.unfreeze 200": Account,

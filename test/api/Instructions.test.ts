@@ -1,10 +1,12 @@
 import { describe, layer } from "@effect/vitest"
 import { Deferred, Effect, Fiber } from "effect"
 import { expect } from "vitest"
-import { AccountNotOpen } from "#domain/account/Account.ts"
+import { AccountNotOpen, type AccountStatus } from "#domain/account/Account.ts"
 import { AccountNotEmpty, AccountNotFrozen } from "#domain/account/AccountProtocol.ts"
 import { type Reason, reasonOf } from "#domain/ledger/Instruction.ts"
+import type { TransferStatus } from "#domain/transfer/Transfer.ts"
 import { CaptureExceedsAuthorization, NotAuthorized } from "#domain/transfer/TransferProtocol.ts"
+import type { Books } from "./fakes.ts"
 import { freshKey, get, goodAccount, goodTransfer, Harness, json, post } from "./Harness.ts"
 
 const header = (key: string) => ({ "idempotency-key": key })
@@ -25,11 +27,18 @@ const opened = Effect.gen(function*() {
   return { id, path: `/v1/accounts/${encodeURIComponent(id)}`, status: "open" }
 })
 
+const frozenAccount = Effect.gen(function*() {
+  const { books } = yield* Harness
+  const account = yield* opened
+  yield* books.become(account.id, "frozen")
+  return { ...account, status: "frozen" }
+})
+
 /** From now on the worker answers so: with a refusal, that it is done (null), or nothing yet. */
 const theWorkerSays = (reason: Reason | null | undefined) =>
   Effect.map(Harness, ({ books }) => {
     books.mishap = "none"
-    books.worker = () => reason
+    books.worker = () => Effect.succeed(reason)
   })
 
 const notAuthorized = NotAuthorized.fields.code.literals.map((code) =>
@@ -41,16 +50,19 @@ const closed = AccountNotOpen.make({ account: "a", status: "closed" })
 const notFrozen = AccountNotFrozen.make({ account: "a" })
 const notEmpty = AccountNotEmpty.make({ account: "a" })
 
+const moved = (status: TransferStatus) => (books: Books, id: string) => books.move(id, status)
+const become = (status: AccountStatus) => (books: Books, id: string) => books.become(id, status)
+
 const operations = [
-  ["capture", authorized, "transfer.capture_requested", [...notAuthorized, exceeded]],
-  ["void", authorized, "transfer.void_requested", notAuthorized],
-  ["freeze", opened, "account.freeze_requested", [frozen, closed]],
-  ["unfreeze", opened, "account.unfreeze_requested", [notFrozen, closed]],
-  ["close", opened, "account.close_requested", [closed, notEmpty]]
+  ["capture", authorized, "transfer.capture_requested", moved("committed"), [...notAuthorized, exceeded]],
+  ["void", authorized, "transfer.void_requested", moved("cancelled"), notAuthorized],
+  ["freeze", opened, "account.freeze_requested", become("frozen"), [frozen, closed]],
+  ["unfreeze", frozenAccount, "account.unfreeze_requested", become("open"), [notFrozen, closed]],
+  ["close", opened, "account.close_requested", become("closed"), [closed, notEmpty]]
 ] as const
 
 layer(Harness.layer, { excludeTestServices: true })("instructions", (it) => {
-  for (const [asks, subject, type, refusals] of operations) {
+  for (const [asks, subject, type, follow, refusals] of operations) {
     describe(`to ${asks}`, () => {
       it.effect("are recorded for the worker, with all that it must know", () =>
         Effect.gen(function*() {
@@ -78,10 +90,12 @@ layer(Harness.layer, { excludeTestServices: true })("instructions", (it) => {
 
       it.effect("that are done are answered with 200, and what they were asked of as it is now", () =>
         Effect.gen(function*() {
-          const { id, path } = yield* subject
-          yield* theWorkerSays(null)
+          const { books } = yield* Harness
+          const { id, path, status: before } = yield* subject
+          books.worker = () => Effect.as(follow(books, id), null)
           const answer = yield* post(`${path}/${asks}`, "{}")
           expect(answer).toMatchObject({ status: 200, body: { id } })
+          expect(answer.body["status"]).not.toBe(before)
           expect(answer.text).toBe((yield* get(path)).text)
           expect(answer.headers.get("idempotent-replayed")).toBeNull()
           expect(answer.headers.get("preference-applied")).toBeNull()
@@ -127,7 +141,7 @@ layer(Harness.layer, { excludeTestServices: true })("instructions", (it) => {
           const { id, path } = yield* subject
           const asked = yield* Deferred.make<string>()
           yield* theWorkerSays(undefined)
-          books.worker = ({ instruction }) => void Deferred.doneUnsafe(asked, Effect.succeed(instruction))
+          books.worker = ({ instruction }) => Effect.as(Deferred.succeed(asked, instruction), undefined)
           const waiting = yield* Effect.forkChild(post(`${path}/${asks}`, "{}", { prefer: "wait=10" }))
           const instruction = yield* Deferred.await(asked)
           yield* get("/livez")
@@ -168,10 +182,11 @@ layer(Harness.layer, { excludeTestServices: true })("instructions", (it) => {
           const { books } = yield* Harness
           const { id, path } = yield* subject
           yield* theWorkerSays(undefined)
-          books.worker = () => {
-            books.mishap = "shard-unavailable"
-            return undefined
-          }
+          books.worker = () =>
+            Effect.sync(() => {
+              books.mishap = "shard-unavailable"
+              return undefined
+            })
           expect(yield* post(`${path}/${asks}`, "{}")).toMatchObject({ status: 202, body: { id } })
           yield* theWorkerSays(null)
         }))

@@ -40,7 +40,7 @@ export class Books {
   readonly intents: Array<TransferIntent | AccountIntent | InstructionIntent> = []
   readonly instructions = new Map<string, Instruction>()
   /** How the worker answers an instruction: done (null), refused with a reason, or (nothing) not yet. */
-  worker: (event: InstructionEvent) => Instruction["reason"] | undefined = () => undefined
+  worker: (event: InstructionEvent) => Effect.Effect<Instruction["reason"] | undefined> = () => Effect.undefined
   readonly #ends = new Map<string, Deferred.Deferred<void>>()
   mishap: Mishap = "none"
   /** Runs before an intent is recorded: a latch for tests of what happens meanwhile. */
@@ -70,10 +70,12 @@ export class Books {
   }
 
   /** Changes the status of an account, as the ledger would. */
-  become(id: string, status: AccountStatus): void {
-    const record = this.accounts.get(id)
-    if (record === undefined) throw new Error(`no account ${id}`)
-    this.accounts.set(id, { ...record, account: { ...record.account, status }, revision: record.revision + 1n })
+  become(id: string, status: AccountStatus): Effect.Effect<void> {
+    return Effect.sync(() => {
+      const record = this.accounts.get(id)
+      if (record === undefined) throw new Error(`no account ${id}`)
+      this.accounts.set(id, { ...record, account: { ...record.account, status }, revision: record.revision + 1n })
+    })
   }
 
   /** Moves a transfer to another status, as the ledger would. */
@@ -198,7 +200,7 @@ export const intake = (books: Books): Layer.Layer<Intake> => {
         }
         books.instructions.set(record.id, record)
         keep(books, scope, request, record.id)
-        const answer = books.worker(event)
+        const answer = yield* books.worker(event)
         if (answer !== undefined) yield* books.answer(record.id, answer)
         return { replayed: false, record }
       }),
@@ -240,7 +242,7 @@ export const queries = (books: Books): Layer.Layer<Queries> =>
   Layer.succeed(
     Queries,
     Queries.of({
-      account: (id) => Effect.as(unavailable(books), Option.fromUndefinedOr(books.accounts.get(id))),
+      account: (id) => Effect.map(unavailable(books), () => Option.fromUndefinedOr(books.accounts.get(id))),
       accounts: (after, limit) =>
         Effect.map(unavailable(books), () =>
           [...books.accounts.keys()].filter((id) =>

@@ -10,6 +10,7 @@ import {
   AccountIdText,
   CurrencyCode,
   IdempotencyKey,
+  IfMatch,
   Limit,
   Metadata,
   Minor,
@@ -100,6 +101,8 @@ export const OpenAccount = Schema.Struct({
   )
 ).annotate({ identifier: "OpenAccount" })
 
+export const DescribeAccount = Schema.Struct({ metadata: Metadata }).annotate({ identifier: "DescribeAccount" })
+
 const path = { id: Schema.String }
 
 const instruction = <const Name extends string>(name: Name, ...refusals: ReadonlyArray<Problems.Code>) =>
@@ -144,7 +147,26 @@ export const AccountsGroup = HttpApiGroup.make("accounts").add(
     error: Problems.schemasOf(...Problems.sharded, "account_not_found")
   }).annotateMerge(OpenApi.annotations({
     summary: "Get an account",
-    description: "The account with its balance, read from the shard that owns it."
+    description:
+      "The account with its balance, read from the shard that owns it. `ETag` names the revision of the account " +
+      "itself, its status and metadata, for `If-Match`. It says nothing of the balance in it, so there is no `If-None-Match`."
+  })),
+  HttpApiEndpoint.patch("describe", "/:id", {
+    params: path,
+    headers: { "if-match": IfMatch },
+    payload: DescribeAccount,
+    success: Account,
+    error: Problems.schemasOf(
+      ...Problems.bodied,
+      "account_not_found",
+      "precondition_required",
+      "revision_mismatch"
+    )
+  }).annotateMerge(OpenApi.annotations({
+    summary: "Change the metadata of an account",
+    description:
+      "Replaces the metadata as a whole, if the account is still as it was when it was read: `If-Match` takes " +
+      "the `ETag` of that answer. A change whose answer was lost is found by reading the account again."
   })),
   instruction("freeze", "account_frozen", "account_closed").annotateMerge(OpenApi.annotations({
     summary: "Freeze an account",

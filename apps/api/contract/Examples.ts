@@ -3,7 +3,7 @@
  * and the headers of the answers.
  */
 import { Schema } from "effect"
-import type { Account, Balance, Entry, OpenAccount } from "./Accounts.ts"
+import type { Account, Balance, DescribeAccount, Entry, OpenAccount } from "./Accounts.ts"
 import type { TrialBalance } from "./LedgerBooks.ts"
 import { type Problem, registry } from "./Problems.ts"
 import type { Live, Ready, Version } from "./System.ts"
@@ -35,6 +35,8 @@ const account: typeof Account.Encoded = {
 const emptied: typeof Balance.Encoded = { ...balance, posted: "0", held: "0", available: "0", version: 6, sequence: 4 }
 
 const openAccount: typeof OpenAccount.Encoded = { id: "wallet-anna", currency: "EUR", metadata: { plan: "basic" } }
+
+const describeAccount: typeof DescribeAccount.Encoded = { metadata: { plan: "premium" } }
 
 const entry: typeof Entry.Encoded = {
   id: "wallet-anna/3",
@@ -160,6 +162,10 @@ export const examples: Readonly<Record<string, Example>> = {
   "accounts.open": { request: openAccount, response: { 201: account } },
   "accounts.list": { response: { 200: pageOf(account) } },
   "accounts.get": { response: { 200: account } },
+  "accounts.describe": {
+    request: describeAccount,
+    response: { 200: { ...account, metadata: describeAccount.metadata } }
+  },
   "accounts.freeze": { request: {}, response: { 200: { ...account, status: "frozen" }, 202: account } },
   "accounts.unfreeze": { request: {}, response: { 200: account, 202: { ...account, status: "frozen" } } },
   "accounts.close": {
@@ -195,6 +201,16 @@ const instructions: ReadonlySet<string> = new Set([
 
 const makes: ReadonlySet<string> = new Set(["transfers.request", "accounts.open"])
 
+/** The operations that answer with one account. */
+const ofOneAccount: ReadonlySet<string> = new Set([
+  "accounts.open",
+  "accounts.get",
+  "accounts.describe",
+  "accounts.freeze",
+  "accounts.unfreeze",
+  "accounts.close"
+])
+
 const headersOf = (operation: string, status: string): Readonly<Record<string, unknown>> => {
   const succeeded = status.startsWith("2")
   const instructed = instructions.has(operation) && (succeeded || status === "409")
@@ -204,6 +220,9 @@ const headersOf = (operation: string, status: string): Readonly<Record<string, u
       ? { "idempotent-replayed": header("`true` where the request had been recorded before") }
       : {}),
     ...(makes.has(operation) && succeeded ? { location: header("Where the resource lives") } : {}),
+    ...(ofOneAccount.has(operation) && succeeded
+      ? { etag: header("The revision of the account, without its balance: what `If-Match` takes") }
+      : {}),
     ...(status === "202" || status === "503"
       ? { "retry-after": header("Seconds after which to look again") }
       : {}),

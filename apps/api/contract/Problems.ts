@@ -182,11 +182,23 @@ export const registry = {
     "More was to be captured than was authorized. The transfer is still authorized: capture its amount or less, under a " +
       "fresh idempotency key."
   ),
+  revision_mismatch: kind(
+    412,
+    "Revision mismatch",
+    "The account has changed since it was at the revision that If-Match names; `detail` says where it is now. Nothing was " +
+      "done. Read it again, and decide anew. A change whose answer was lost, and that is repeated, ends here as well."
+  ),
   idempotency_key_reused: kind(
     422,
     "Idempotency key reused",
     "The key came before with another request; `resource` names what that one made. Use a fresh key for a fresh wish, " +
       "and repeat a request without any change."
+  ),
+  precondition_required: kind(
+    428,
+    "Precondition required",
+    "A change names what it changes: If-Match, with the ETag of the account as it was last read. So no change is lost to " +
+      "another that came in between."
   ),
   // What went wrong here
   internal_error: kind(

@@ -95,6 +95,19 @@ export const IdempotencyKey = Schema.String.check(
   })
 )).annotateKey({ [problemAnnotation]: "idempotency_key_missing" satisfies Code })
 
+/** `If-Match` as it must come: one ETag of an account. Decodes to the revision that it names. */
+export const IfMatch = Schema.String.check(
+  Schema.isPattern(/^"v[1-9][0-9]{0,17}"$/u, { message: "must be the ETag of the account, such as \"v3\"" })
+).annotate({
+  description: "The ETag that the account was read with: it is changed only if it is still the same"
+}).pipe(Schema.decodeTo(
+  Schema.BigInt,
+  SchemaTransformation.transform({
+    decode: (tag) => BigInt(tag.slice(2, -1)),
+    encode: (revision) => `"v${revision}"`
+  })
+)).annotateKey({ [problemAnnotation]: "precondition_required" satisfies Code })
+
 export const Prefer = Schema.String.annotate({
   description: "`wait=N` holds the answer up to N seconds (at most 10) until the transfer has ended (RFC 7240)"
 })

@@ -9,9 +9,9 @@ import { AccountId, defaultsOf, emptyBalance } from "#domain/account/Account.ts"
 import { Queries } from "#domain/ledger/Queries.ts"
 import { partitionOf } from "#domain/sharding/Partition.ts"
 import type { ShardMap } from "#domain/sharding/ShardMap.ts"
-import { type AccountRecord, Intake } from "#domain/transfer/Intake.ts"
+import { type AccountRecord, Intake, type Metadata } from "#domain/transfer/Intake.ts"
 import { random } from "#infra/Entropy.ts"
-import { Account, AccountList, Balance, EntryList, OpenAccount } from "../contract/Accounts.ts"
+import { Account, AccountList, Balance, DescribeAccount, EntryList, OpenAccount } from "../contract/Accounts.ts"
 import { CurrentClient } from "../contract/Authorization.ts"
 import { CounterpoiseApi } from "../contract/CounterpoiseApi.ts"
 import { NoMembers } from "../contract/Values.ts"
@@ -39,10 +39,22 @@ const draw = (client: string, key: string, partitions: number, millis: number): 
 }
 
 /** An account as it was first answered, whatever became of it since. */
-const asOpened = (record: AccountRecord): AccountRecord => ({
+const asOpened = (record: AccountRecord, metadata: Metadata): AccountRecord => ({
   ...record,
-  account: { ...record.account, status: "open", balance: emptyBalance }
+  account: { ...record.account, status: "open", balance: emptyBalance },
+  metadata,
+  revision: 1n
 })
+
+/** One account, with the ETag that a change of it must name. */
+const answer = (
+  record: AccountRecord,
+  options: { readonly status?: number; readonly headers?: Readonly<{ [name: string]: string }> } = {}
+) =>
+  Answer.json(Account, Views.account(record), {
+    ...options,
+    headers: { ...options.headers, etag: `"v${record.revision}"` }
+  })
 
 const isAccountId = Schema.is(AccountId)
 
@@ -51,7 +63,7 @@ const accountNotFound = new Refusal({ code: "account_not_found" })
 const subject: Instructing.Subject<AccountRecord> = {
   idOf: ({ account }) => account.id,
   statusOf: ({ account }) => account.status,
-  answer: (record, options) => Answer.json(Account, Views.account(record), options)
+  answer
 }
 
 const accountPath = (id: string): string => `/v1/accounts/${encodeURIComponent(id)}`
@@ -65,6 +77,7 @@ export const layer = (map: ShardMap) =>
       const queries = yield* Queries
       const instruct = yield* Instructing.make(subject)
       const readBody = Body.reader("POST /v1/accounts", OpenAccount)
+      const readDescription = Body.reader("PATCH /v1/accounts/:id", DescribeAccount)
 
       /** What cannot be an id names nothing. */
       const known = (id: string): Effect.Effect<AccountId, Refusal> =>
@@ -121,7 +134,7 @@ export const layer = (map: ShardMap) =>
               metadata: value.metadata ?? {}
             })).pipe(Effect.catch(notRecorded))
             yield* counted(recorded.replayed)
-            return Answer.json(Account, Views.account(asOpened(recorded.record)), {
+            return answer(asOpened(recorded.record, value.metadata ?? {}), {
               status: 201,
               headers: {
                 location: accountPath(recorded.record.account.id),
@@ -150,7 +163,19 @@ export const layer = (map: ShardMap) =>
         .handle(
           "get",
           Effect.fnUntraced(function*({ params }) {
-            return Answer.json(Account, Views.account(yield* find(params.id)))
+            return answer(yield* find(params.id))
+          }, answered)
+        )
+        .handleRaw(
+          "describe",
+          Effect.fnUntraced(function*({ headers, params, request }) {
+            const { value } = yield* readDescription(request)
+            const account = yield* known(params.id)
+            const described = yield* Effect.mapError(
+              intake.describe(account, headers["if-match"], value.metadata),
+              ofPort
+            )
+            return answer(yield* Effect.mapError(Effect.fromOption(described), () => accountNotFound))
           }, answered)
         )
         .handleRaw("freeze", asking("freeze"))

@@ -4,7 +4,7 @@
 import { Data, Effect } from "effect"
 import { HttpServerResponse } from "effect/http"
 import type { ShardUnavailable } from "#domain/sharding/Shards.ts"
-import type { AccountExists, IdempotencyKeyReused, Overloaded } from "#domain/transfer/Intake.ts"
+import type { AccountExists, IdempotencyKeyReused, Overloaded, RevisionMismatch } from "#domain/transfer/Intake.ts"
 import { type Code, contentType, type FieldError, type Problem, registry } from "../contract/Problems.ts"
 import { CurrentRequest, type RequestFacts } from "./CurrentRequest.ts"
 
@@ -56,11 +56,14 @@ export const answered = <A, R>(
   Effect.catch(handled, (refusal) => Effect.map(CurrentRequest, (request) => response(refusal, request)))
 
 /** What the ports refuse, as the outside sees it. */
-export const ofPort = (error: IdempotencyKeyReused | AccountExists | Overloaded | ShardUnavailable): Refusal => {
+export const ofPort = (
+  error: IdempotencyKeyReused | AccountExists | RevisionMismatch | Overloaded | ShardUnavailable
+): Refusal => {
   switch (error._tag) {
     case "IdempotencyKeyReused":
       return new Refusal({ code: error.code, detail: error.message, resource: error.resource })
     case "AccountExists":
+    case "RevisionMismatch":
       return new Refusal({ code: error.code, detail: error.message, resource: error.account })
     case "Overloaded":
       return new Refusal({ code: error.code, detail: error.message })
