@@ -201,7 +201,7 @@ const notAuthorized = ({ capture, reason, terms }: Transfer, status: Exclude<Tra
 const request = (view: ShardView, transfer: Transfer): ReadonlyArray<Change> => {
   const { terms } = transfer
   const refused = usable(view, terms.source, terms).pipe(
-    Result.tap(() => reversible(view, transfer)),
+    Result.flatMap((source) => Result.map(reversible(view, transfer), () => source)),
     Result.flatMap((source): Result.Result<void, Refusal> => Balance.mayDebit(source, terms.amount))
   )
   if (Result.isFailure(refused)) return reject(transfer, reasonOf(refused.failure))

@@ -210,6 +210,60 @@ describe("a source that cannot pay", () => {
   })
 })
 
+describe("a reversal", () => {
+  const there: Terms = {
+    transfer: transferId(map, bob, 2),
+    source: bob,
+    destination: alice,
+    amount: whole,
+    currency: EUR
+  }
+  const credited: Verdict = { terms: there, from: 1, ruling: "CREDITED", reason: null }
+  const refused: Verdict = { ...credited, ruling: "REFUSED", reason }
+  const decided = (terms: Terms, verdict: Verdict | undefined, reversed: bigint) => {
+    const known: Transfer = {
+      terms,
+      capture: "automatic",
+      status: "requested",
+      moving: terms.amount,
+      reason: null,
+      reverses: there.transfer
+    }
+    return decide(
+      shard(0, [funded(alice, 100n)], { transfer: known, reversed, ...(verdict === undefined ? {} : { verdict }) }),
+      {
+        event: { type: "transfer.requested", ...terms, capture: "automatic", client: "shop", reverses: there.transfer },
+        from: 0
+      }
+    )
+  }
+  const of = (terms: Partial<Terms>): Verdict => ({ ...credited, terms: { ...there, ...terms } })
+
+  it.each<readonly [string, Terms, Verdict, bigint]>([
+    ["of the whole", across, credited, 0n],
+    ["of a part", { ...across, amount: part }, credited, 0n],
+    ["of the rest", { ...across, amount: part }, credited, 40n]
+  ])("%s is held like any transfer", (_, terms, verdict, reversed) => {
+    assert.deepStrictEqual(
+      Result.getOrThrow(decided(terms, verdict, reversed)).map((change) => change._tag),
+      ["Held", "Moved", "Announced"]
+    )
+  })
+
+  it.each<readonly [string, Terms, Verdict | undefined, bigint, string]>([
+    ["of what is not known here", across, undefined, 0n, "not_reversible"],
+    ["of what was refused", across, refused, 0n, "not_reversible"],
+    ["of what came from somebody else", across, of({ source: anna }), 0n, "not_reversible"],
+    ["of what went to somebody else", across, of({ destination: anna }), 0n, "not_reversible"],
+    ["of what came in another currency", across, of({ currency: USD }), 0n, "not_reversible"],
+    ["of one minor unit too much", { ...across, amount: tooMuch }, credited, 0n, "reversal_exceeds_transfer"],
+    ["of one minor unit more than is left", across, credited, 1n, "reversal_exceeds_transfer"],
+    ["of what came back already", across, credited, 70n, "reversal_exceeds_transfer"]
+  ])("%s is rejected with the reason", (_, terms, verdict, reversed, code) => {
+    assert.deepStrictEqual(reasonsOf(decided(terms, verdict, reversed)), [code])
+  })
+})
+
 describe("a destination that cannot take the money", () => {
   it.each<readonly [string, ReadonlyArray<Account>, string]>([
     ["does not exist", [], "account_not_found"],
