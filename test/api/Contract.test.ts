@@ -19,6 +19,7 @@ import {
 import { Authorization } from "../../apps/api/contract/Authorization.ts"
 import { CounterpoiseApi } from "../../apps/api/contract/CounterpoiseApi.ts"
 import { examples } from "../../apps/api/contract/Examples.ts"
+import { failures } from "../../apps/api/contract/Failures.ts"
 import { TrialBalance } from "../../apps/api/contract/LedgerBooks.ts"
 import { codes } from "../../apps/api/contract/Problems.ts"
 import { Live, Ready, Version } from "../../apps/api/contract/System.ts"
@@ -97,6 +98,12 @@ layer(Harness.layer, { excludeTestServices: true })("the contract", (it) => {
       expect(page.headers.get("content-security-policy")).toContain("default-src 'none'")
       expect(page.text).not.toMatch(/<(?:script|link)[^>]+(?:src|href)=/)
       expect(page.text).toContain("Request a transfer")
+    }))
+
+  it.effect("explains every failure of a transfer", () =>
+    Effect.gen(function*() {
+      const { text } = yield* get("/problems")
+      for (const code of Object.keys(failures)) expect(text).toContain(`id="${code}"`)
     }))
 
   it.effect("has a page for every problem", () =>

@@ -108,6 +108,19 @@ layer(Harness.layer, { excludeTestServices: true })("transfers", (it) => {
       }
     }))
 
+  it.effect("a transfer says which one it reverses", () =>
+    Effect.gen(function*() {
+      const { books } = yield* Harness
+      const reverses = yield* requested()
+      const reversal = yield* requested({
+        source: "\"wallet-ben\"",
+        destination: "\"wallet-anna\"",
+        reverses: JSON.stringify(reverses)
+      })
+      expect(books.intents.at(-1)).toMatchObject({ reverses })
+      expect((yield* get(`/v1/transfers/${reversal}`)).body["reverses"]).toBe(reverses)
+    }))
+
   it.effect("an automatic transfer never expires", () =>
     Effect.gen(function*() {
       const { books } = yield* Harness

@@ -7,6 +7,7 @@ import { TransferStatus } from "#domain/transfer/Transfer.ts"
 import { Capture } from "#domain/transfer/TransferEvent.ts"
 import { TransferId } from "#domain/transfer/TransferId.ts"
 import { Authorization, Validation } from "./Authorization.ts"
+import { Failure } from "./Failures.ts"
 import * as Problems from "./Problems.ts"
 import {
   AccountIdText,
@@ -24,9 +25,6 @@ import {
   Reference,
   Time
 } from "./Values.ts"
-
-/** Why a transfer did not move money. */
-export const Failure = Schema.Struct({ code: Schema.String, detail: Schema.String }).annotate({ identifier: "Failure" })
 
 export const Transfer = Schema.Struct({
   id: Schema.String,
@@ -82,7 +80,7 @@ export const RequestTransfer = Schema.Struct({
   ).annotate({ description: "Seconds after which a manual transfer that was not captured ends; 7 days unless given" }),
   reverses: Schema.optionalKey(TransferId).annotate({
     description:
-      "A transfer from this destination to this source, whose money this one brings back, in whole or in part"
+      "A committed transfer from this destination to this source, whose money this one brings back, in whole or in part"
   }),
   reference: Schema.optionalKey(Reference),
   description: Schema.optionalKey(Description),
@@ -154,7 +152,11 @@ export const TransfersGroup = HttpApiGroup.make("transfers").add(
     description: "Records the wish to move an amount from one account to another. The HTTP status speaks of the " +
       "request; the transfer's `status` speaks of the money: a transfer without funds is accepted with 202 and then " +
       "rejected. The same Idempotency-Key with the same body gets the first answer again, with " +
-      "`Idempotent-Replayed: true`; a key belongs to the client and the source account."
+      "`Idempotent-Replayed: true`; a key belongs to the client and the source account.\n\n" +
+      "A transfer that names another one in `reverses` brings its money back: from that one's destination to its source, " +
+      "whole or in as many parts as you like. Never more comes back than went, however many ask at once: what is too much " +
+      "is rejected with `reversal_exceeds_transfer`, and what names no transfer that went the other way with " +
+      "`not_reversible`. A reversal that fails gives its part back."
   })),
   HttpApiEndpoint.get("get", "/:id", {
     params: path,

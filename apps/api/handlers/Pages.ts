@@ -5,6 +5,7 @@ import { Effect, Layer } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { HttpApiScalar } from "effect/http-api"
 import { CounterpoiseApi } from "../contract/CounterpoiseApi.ts"
+import { failures } from "../contract/Failures.ts"
 import { text } from "../contract/OpenApiDocument.ts"
 import { codes, isCode, type Kind } from "../contract/Problems.ts"
 import { CurrentRequest } from "../http/CurrentRequest.ts"
@@ -49,7 +50,12 @@ const index = page(
     codes.map(([code, kind]) =>
       `<dt><a href="/problems/${code}"><code>${code}</code></a> ${kind.status}</dt><dd>${escaped(kind.title)}</dd>`
     ).join("")
-  }</dl>`
+  }</dl><h1>Failures</h1><p>Why a transfer did not move money, as its <code>failure</code> says. The request itself was ` +
+    `accepted.</p><dl>${
+      Object.entries(failures).map(([code, explanation]) =>
+        `<dt id="${code}"><code>${code}</code></dt><dd>${escaped(explanation)}</dd>`
+      ).join("")
+    }</dl>`
 )
 
 const pages = new Map(codes.map(([code, kind]) => [code, page(code, aboutKind(code, kind))]))
