@@ -3,6 +3,7 @@
  */
 import { type ChildProcess, spawn } from "node:child_process"
 import { randomInt } from "node:crypto"
+import { once } from "node:events"
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import path from "node:path"
@@ -22,7 +23,19 @@ export interface Answer {
   readonly status: number
   readonly headers: Headers
   // Whatever the API answers; tests look into it by the contract.
-  readonly body: Readonly<Record<string, never>> & { readonly id: string; readonly status: string }
+  readonly body: Readonly<Record<string, unknown>> & {
+    readonly id: string
+    readonly status: string
+    readonly failure?: { readonly code: string; readonly detail: string }
+  }
+}
+
+/** A process that was started beside those of the platform. */
+export interface Enlisted {
+  readonly pid: number
+  /** What it has said so far: a line of JSON an event. */
+  readonly output: () => string
+  readonly stop: () => Promise<void>
 }
 
 /** Asks until `probe` answers something, and fails after the time limit: the way to wait for what other processes do. */
@@ -45,11 +58,13 @@ const somePort = () => randomInt(12_000, 32_000)
 export class Platform {
   readonly dataDir: string
   readonly #child: ChildProcess
+  readonly #env: NodeJS.ProcessEnv
   output = ""
 
-  private constructor(dataDir: string, child: ChildProcess) {
+  private constructor(dataDir: string, child: ChildProcess, env: NodeJS.ProcessEnv) {
     this.dataDir = dataDir
     this.#child = child
+    this.#env = env
     for (const stream of [child.stdout, child.stderr]) {
       stream?.on("data", (chunk: Buffer) => {
         this.output = (this.output + chunk.toString()).slice(-200_000)
@@ -67,22 +82,19 @@ export class Platform {
     const dataDir = options.dataDir ?? mkdtempSync(path.join(tmpdir(), "counterpoise-e2e-"))
     // As root, PostgreSQL runs as somebody else, who must be able to enter.
     chmodSync(dataDir, 0o755)
+    const env = {
+      ...process.env,
+      COUNTERPOISE_DATA: dataDir,
+      API_PORT: String(somePort()),
+      EVENT_LOG: "postgres",
+      ...options.env
+    }
     const child = spawn(
       process.execPath,
       [path.join(root, "apps/stack/main.ts"), ...(options.separate === true ? ["--separate"] : [])],
-      {
-        cwd: root,
-        env: {
-          ...process.env,
-          COUNTERPOISE_DATA: dataDir,
-          API_PORT: String(somePort()),
-          EVENT_LOG: "postgres",
-          ...options.env
-        },
-        stdio: ["ignore", "pipe", "pipe"]
-      }
+      { cwd: root, env, stdio: ["ignore", "pipe", "pipe"] }
     )
-    const platform = new Platform(dataDir, child)
+    const platform = new Platform(dataDir, child, env)
     await until("the platform to be ready", () => {
       if (child.exitCode !== null) throw new Error(`the platform ended with ${child.exitCode}:\n${platform.output}`)
       return existsSync(path.join(dataDir, "stack.json")) ? true : undefined
@@ -109,14 +121,54 @@ export class Platform {
     return pid
   }
 
+  /** The address of the event log's database, where that is in PostgreSQL. */
+  get eventLogUrl(): string {
+    return Object.assign(new URL(this.stack.shardUrls[0] ?? ""), { pathname: "/counterpoise_log" }).href
+  }
+
+  /** Starts one more process of a role, as on a second machine. It says all that it does, and ends with this process. */
+  enlist(role: string, env: Readonly<Record<string, string>> = {}): Enlisted {
+    const { apiKey, shardUrls } = this.stack
+    const child = spawn(process.execPath, [path.join(root, `apps/${role}/main.ts`)], {
+      cwd: root,
+      env: {
+        ...this.#env,
+        SHARD_URLS: shardUrls.join(","),
+        EVENT_LOG_URL: this.eventLogUrl,
+        API_PORT: String(somePort()),
+        API_KEYS: `dev:${apiKey}`,
+        EXIT_WITH_PARENT: "1",
+        LOG_LEVEL: "Info",
+        LOG_FORMAT: "json",
+        ...env
+      },
+      stdio: ["pipe", "pipe", "inherit"]
+    })
+    let output = ""
+    child.stdout.on("data", (chunk: Buffer) => {
+      output += chunk.toString()
+    })
+    return {
+      pid: child.pid ?? 0,
+      output: () => output,
+      stop: async () => {
+        if (child.exitCode !== null || child.signalCode !== null) return
+        const exited = once(child, "exit")
+        child.kill("SIGTERM")
+        await exited
+      }
+    }
+  }
+
   async call(
     method: string,
     route: string,
     body?: object,
-    headers: Readonly<Record<string, string>> = {}
+    headers: Readonly<Record<string, string>> = {},
+    api?: string
   ): Promise<Answer> {
     const { apiKey, apiUrl } = this.stack
-    const response = await fetch(`${apiUrl}${route}`, {
+    const response = await fetch(`${api ?? apiUrl}${route}`, {
       method,
       headers: { authorization: `Bearer ${apiKey}`, "content-type": "application/json", ...headers },
       signal: AbortSignal.timeout(20_000),
@@ -130,11 +182,12 @@ export class Platform {
     method: string,
     route: string,
     body?: object,
-    headers: Readonly<Record<string, string>> = {}
+    headers: Readonly<Record<string, string>> = {},
+    api?: string
   ): Promise<Answer> {
     return until(`${method} ${route}`, async () => {
       try {
-        const answer = await this.call(method, route, body, headers)
+        const answer = await this.call(method, route, body, headers, api)
         return answer.status >= 500 || answer.status === 429 ? undefined : answer
       } catch {
         return undefined
