@@ -5,8 +5,8 @@
 import type { PgClient } from "@effect/sql-pg"
 import { Array, Effect, Exit, Layer, Option, Schema } from "effect"
 import type { SqlError } from "effect/sql"
-import { type AccountId, emptyBalance } from "#domain/account/Account.ts"
-import type { Asks, Instruction } from "#domain/ledger/Instruction.ts"
+import type { AccountId } from "#domain/account/Account.ts"
+import type { Instruction } from "#domain/ledger/Instruction.ts"
 import { partitionOf } from "#domain/sharding/Partition.ts"
 import type { ShardId } from "#domain/sharding/ShardMap.ts"
 import { shardOfAccount } from "#domain/sharding/ShardMap.ts"
@@ -16,7 +16,6 @@ import {
   type AccountIntent,
   type AccountRecord,
   IdempotencyKeyReused,
-  type InstructionEvent,
   type InstructionIntent,
   Intake,
   type Metadata,
@@ -27,7 +26,16 @@ import {
   type TransferIntent,
   type TransferRecord
 } from "#domain/transfer/Intake.ts"
-import { keyOf, LedgerEventJson, subjectOf } from "#domain/ledger/LedgerEvent.ts"
+import {
+  accountOpened,
+  accountScope,
+  instructionScope,
+  newAccount,
+  newInstruction,
+  transferRequested,
+  transferScope
+} from "#domain/transfer/Intents.ts"
+import { keyOf, LedgerEventJson } from "#domain/ledger/LedgerEvent.ts"
 import { byteas, int4s, numerics, texts } from "./Columns.ts"
 import * as GroupCommit from "./GroupCommit.ts"
 import {
@@ -168,8 +176,6 @@ const reused = (row: KeyRow) => Exit.fail(IdempotencyKeyReused.make({ key: row.k
 
 // transfers ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-const transferScope = (intent: TransferIntent) => `transfer:${intent.terms.source}`
-
 type TransferAnswer = Exit.Exit<Recorded<TransferRecord>, IdempotencyKeyReused>
 
 const recordTransfers = Effect.fnUntraced(function*(
@@ -199,7 +205,7 @@ const recordTransfers = Effect.fnUntraced(function*(
         ${texts(intents.map(({ metadata }) => JSON.stringify(metadata)))}::text[],
         ${int4s(intents.map(({ expiresInSeconds }) => expiresInSeconds))}::int4[],
         ${int4s(intents.map(({ terms }) => partitionOf(terms.source, partitions)))}::int4[],
-        ${texts(intents.map(requested))}::text[]
+        ${texts(intents.map((intent) => toJson(transferRequested(intent))))}::text[]
       ) WITH ORDINALITY AS t (client, scope, key, fingerprint, request_id, traceparent, transfer_id, source, destination,
         amount, currency, capture, reverses, reference, description, metadata, expires_in, partition, payload, ordinality)
     ), fresh AS (
@@ -258,15 +264,6 @@ const recordTransfers = Effect.fnUntraced(function*(
   return answers
 })
 
-const requested = (intent: TransferIntent): string =>
-  toJson({
-    type: "transfer.requested",
-    ...intent.terms,
-    capture: intent.capture,
-    client: intent.request.client,
-    ...(intent.reverses === null ? {} : { reverses: intent.reverses })
-  })
-
 const freshRecord = (
   intent: TransferIntent,
   createdAtMillis: number,
@@ -287,8 +284,6 @@ const freshRecord = (
 })
 
 // accounts ───────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-const accountScope = (intent: AccountIntent) => intent.named ? `account:${intent.account.id}` : "account"
 
 /** Accounts are opened one at a time: few requests, and each in one statement. */
 const openAccount = Effect.fnUntraced(function*(
@@ -316,7 +311,9 @@ const openAccount = Effect.fnUntraced(function*(
       INSERT INTO balance (account_id) SELECT account_id FROM opened
     ), logged AS (
       INSERT INTO event (type, subject, key, partition, payload, request_id, traceparent)
-      SELECT 'account.opened', account_id, account_id, partition, ${opened(intent)}::json, ${request.requestId},
+      SELECT 'account.opened', account_id, account_id, partition, ${
+    toJson(accountOpened(intent))
+  }::json, ${request.requestId},
         ${request.traceparent}
       FROM opened
     )
@@ -342,20 +339,9 @@ const openAccount = Effect.fnUntraced(function*(
   return { replayed: true, record: accountRecordOf(record) }
 })
 
-const opened = ({ account }: AccountIntent): string =>
-  toJson({
-    type: "account.opened",
-    account: account.id,
-    kind: account.kind,
-    normalSide: account.normalSide,
-    currency: account.currency,
-    floor: account.floor,
-    ceiling: account.ceiling
-  })
-
-const freshAccount = ({ account, metadata }: AccountIntent, createdAtMillis: number): AccountRecord => ({
-  account: { ...account, status: "open", balance: emptyBalance },
-  metadata,
+const freshAccount = (intent: AccountIntent, createdAtMillis: number): AccountRecord => ({
+  account: newAccount(intent),
+  metadata: intent.metadata,
   revision: 1n,
   createdAtMillis
 })
@@ -382,25 +368,6 @@ const describeAccount = Effect.fnUntraced(function*(
 
 // instructions ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-const asksOf = {
-  "transfer.capture_requested": "capture",
-  "transfer.void_requested": "void",
-  "account.freeze_requested": "freeze",
-  "account.unfreeze_requested": "unfreeze",
-  "account.close_requested": "close"
-} as const satisfies Record<InstructionEvent["type"], Asks>
-
-const instructionOfIntent = ({ event }: InstructionIntent): Instruction => ({
-  id: event.instruction,
-  asks: asksOf[event.type],
-  subject: subjectOf(event),
-  amount: event.type === "transfer.capture_requested" ? event.captured : null,
-  status: "open",
-  reason: null
-})
-
-const instructionScope = ({ event }: InstructionIntent) => `${asksOf[event.type]}:${subjectOf(event)}`
-
 /** Instructions come one at a time, each in one statement. */
 const recordInstruction = Effect.fnUntraced(function*(
   sql: PgClient.PgClient,
@@ -408,7 +375,7 @@ const recordInstruction = Effect.fnUntraced(function*(
   partitions: number
 ): Effect.fn.Return<Recorded<Instruction>, IdempotencyKeyReused | SqlError.SqlError> {
   const { event, request } = intent
-  const instruction = instructionOfIntent(intent)
+  const instruction = newInstruction(intent)
   const scope = instructionScope(intent)
   const fresh = yield* sql`
     WITH spent AS (
