@@ -1,0 +1,31 @@
+/** The world of the laws in memory. */
+import { Duration, Effect, Layer } from "effect"
+import * as MemoryDatabases from "#infra/memory/MemoryDatabases.ts"
+import * as MemoryIntake from "#infra/memory/MemoryIntake.ts"
+import * as MemoryLeases from "#infra/memory/MemoryLeases.ts"
+import * as MemoryShardLog from "#infra/memory/MemoryShardLog.ts"
+import * as MemoryShards from "#infra/memory/MemoryShards.ts"
+import * as MemorySilentTransfers from "#infra/memory/MemorySilentTransfers.ts"
+import { ConstraintViolation } from "#infra/memory/MemoryTable.ts"
+import { map, World } from "./World.ts"
+
+export const layer = Layer.sync(World, () => {
+  const shards = MemoryDatabases.emptyShards(map)
+  return {
+    process: ({ leaseMillis = 60_000 } = {}) =>
+      Layer.build(Layer.fresh(
+        Layer.mergeAll(
+          MemoryShards.layer,
+          MemoryShardLog.layer,
+          MemoryLeases.layer({ holder: crypto.randomUUID(), timeToLive: Duration.millis(leaseMillis) }),
+          MemoryIntake.layer,
+          MemorySilentTransfers.layer
+        ).pipe(Layer.provide(MemoryDatabases.layer({ map, shards })))
+      )),
+    digest: (shard) => Effect.sync(() => JSON.stringify(shards[shard]?.state, plainly)),
+    constraintOf: (defect) => defect instanceof ConstraintViolation ? defect.constraint : undefined
+  }
+})
+
+const plainly = (key: string, value: unknown): unknown =>
+  key === "drawn" ? undefined : typeof value === "bigint" ? `${value}` : value instanceof Map ? [...value] : value

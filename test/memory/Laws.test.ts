@@ -1,0 +1,13 @@
+/** The adapters in memory keep the laws that those on PostgreSQL keep. */
+import { consumerPositionsLaws } from "../laws/ConsumerPositionsLaws.ts"
+import { leasesLaws } from "../laws/LeasesLaws.ts"
+import { ledgerLaws } from "../laws/LedgerLaws.ts"
+import { layer } from "../laws/MemoryWorld.ts"
+import { shardLogLaws } from "../laws/ShardLogLaws.ts"
+import { shardsLaws } from "../laws/ShardsLaws.ts"
+
+shardsLaws("shards in memory", layer)
+ledgerLaws("a ledger in memory", layer)
+consumerPositionsLaws("places in memory", layer)
+leasesLaws("leases in memory", layer)
+shardLogLaws("a shard's log in memory", layer)
