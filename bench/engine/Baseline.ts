@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs"
 import path from "node:path"
 import { Effect } from "effect"
 import { Client } from "pg"
+import * as CpuTime from "../CpuTime.ts"
 import { Unsound } from "./Settling.ts"
 import { fingerprint, type Parties, type Wish } from "./Wishes.ts"
 
@@ -20,6 +21,12 @@ const connected = (url: string) =>
     }),
     (client) => Effect.promise(() => client.end())
   )
+
+export interface Server {
+  /** The address of its superuser. */
+  readonly url: string
+  readonly pid: number
+}
 
 /** A database of its own, which goes with the scope. */
 const fresh = Effect.fnUntraced(function*(server: string) {
@@ -65,11 +72,11 @@ const checks = `
  * settled when its call has returned: the call is a transaction.
  */
 export const run = Effect.fn("Baseline.run")(function*(
-  server: string,
+  server: Server,
   wishes: ReadonlyArray<Wish>,
   options: { readonly connections: number; readonly parties: Parties; readonly millis: number }
 ) {
-  const url = yield* fresh(server)
+  const url = yield* fresh(server.url)
   const first = yield* connected(url)
   yield* Effect.promise(async () => {
     await first.query(schema)
@@ -82,6 +89,7 @@ export const run = Effect.fn("Baseline.run")(function*(
   const clients = yield* Effect.forEach(Array.from({ length: options.connections }), () => connected(url))
 
   const rate = yield* Effect.promise(async () => {
+    const cpuBefore = CpuTime.look(server.pid)
     const begun = performance.now()
     const deadline = begun + options.millis
     let next = 0
@@ -93,7 +101,12 @@ export const run = Effect.fn("Baseline.run")(function*(
         if (performance.now() > deadline) return
       }
     }))
-    return { settled, perSecond: settled / (performance.now() - begun) * 1_000 }
+    const millis = performance.now() - begun
+    return {
+      settled,
+      perSecond: settled / millis * 1_000,
+      cpu: CpuTime.each(cpuBefore, CpuTime.look(server.pid), settled)
+    }
   })
 
   const { rows } = yield* Effect.promise(() => first.query<{ readonly found: string }>(checks))
@@ -102,5 +115,5 @@ export const run = Effect.fn("Baseline.run")(function*(
   )
   const found = rows.map((row) => `baseline: ${row.found}`)
   if (Number(counted.rows[0]?.count) !== rate.settled) found.push("baseline: transfers are missing")
-  return found.length === 0 ? rate.perSecond : yield* Unsound.make({ found })
+  return found.length === 0 ? rate : yield* Unsound.make({ found })
 }, Effect.scoped)

@@ -15,6 +15,7 @@ import { connect } from "#infra/postgres/Postgres.ts"
 import { customersOf, fill } from "../../test/checks/Filled.ts"
 import { TestPostgres, type TestShards } from "../../test/support/TestPostgres.ts"
 import type { Benchmark, Measured, Ratio, Series } from "../Benchmark.ts"
+import type { CpuTime } from "../CpuTime.ts"
 import * as Progress from "../Progress.ts"
 import { divided, median } from "../Report.ts"
 import * as Baseline from "./Baseline.ts"
@@ -114,15 +115,15 @@ const measure = Effect.fnUntraced(function*(options: Options) {
       return [each.slice(0, at), each.slice(at + 1)]
     }))
   })
-  return yield* compare(options, server.url("postgres")).pipe(
+  return yield* compare(options, { url: server.url("postgres"), pid: server.pid }).pipe(
     Effect.provide(TestPostgres.on(server.url("postgres")), { local: true })
   )
 })
 
-const compare = Effect.fnUntraced(function*(options: Options, server: string) {
+const compare = Effect.fnUntraced(function*(options: Options, server: Baseline.Server) {
   const postgres = yield* TestPostgres
   const version = yield* Effect.scoped(Effect.gen(function*() {
-    const sql = yield* connect({ url: Redacted.make(server), maxConnections: 1 })
+    const sql = yield* connect({ url: Redacted.make(server.url), maxConnections: 1 })
     const [row] = yield* sql<{ readonly server_version: string }>`SHOW server_version`
     return row?.server_version ?? "unknown"
   }))
@@ -159,11 +160,13 @@ const compare = Effect.fnUntraced(function*(options: Options, server: string) {
     const run = yield* Settling.run(shards, wishes(scenario, world), {
       relayed: scenarios[scenario].relayed,
       // The books of a large world are checked once, at the end: it takes minutes.
-      checked: !world.keeps
+      checked: !world.keeps,
+      server: server.pid
     }).pipe(Effect.provide(log, { local: true }))
     return {
       settled: options.transfers / run.settleMillis * 1_000,
-      recorded: options.transfers / run.recordMillis * 1_000
+      recorded: options.transfers / run.recordMillis * 1_000,
+      cpu: run.cpu
     }
   }, Effect.scoped)
 
@@ -182,14 +185,21 @@ const compare = Effect.fnUntraced(function*(options: Options, server: string) {
     let most = 0
     for (const connections of connectionCounts) {
       Progress.say(`calibrating the baseline: ${scenarios[scenario].title}, ${connections} connections`)
-      const rate = yield* baseline(scenario, world, connections, calibrationMillis)
-      if (rate <= most) continue
-      most = rate
+      const { perSecond } = yield* baseline(scenario, world, connections, calibrationMillis)
+      if (perSecond <= most) continue
+      most = perSecond
       best.set(scenario, connections)
     }
   }
 
   const values = new Map<string, Array<number>>()
+  const cpu = new Map<string, { readonly node: Array<number>; readonly postgres: Array<number> }>()
+  const addCpu = (name: string, { node, postgres }: CpuTime) => {
+    const times = cpu.get(name) ?? { node: [], postgres: [] }
+    times.node.push(node)
+    times.postgres.push(postgres)
+    cpu.set(name, times)
+  }
   const add = (name: string, value: number) => values.set(name, [...values.get(name) ?? [], value])
   const engineName = (scenario: Scenario, world: World | undefined) =>
     `engine, ${scenarios[scenario].title}${world?.name ?? ""}`
@@ -202,6 +212,7 @@ const compare = Effect.fnUntraced(function*(options: Options, server: string) {
         const name = engineName(scenario, world)
         const rate = yield* settled(scenario, world)
         add(name, rate.settled)
+        addCpu(name, rate.cpu)
         if (!world.keeps) add(recordedName, rate.recorded)
         Progress.say(`round ${round} of ${options.rounds}: ${name} ${Math.round(rate.settled)}/s`)
       }
@@ -209,8 +220,9 @@ const compare = Effect.fnUntraced(function*(options: Options, server: string) {
       const connections = best.get(scenario)
       if (world === undefined || connections === undefined) continue
       const rate = yield* baseline(scenario, world, connections, baselineMillis)
-      add(baselineName(scenario), rate)
-      Progress.say(`round ${round} of ${options.rounds}: ${baselineName(scenario)} ${Math.round(rate)}/s`)
+      add(baselineName(scenario), rate.perSecond)
+      addCpu(baselineName(scenario), rate.cpu)
+      Progress.say(`round ${round} of ${options.rounds}: ${baselineName(scenario)} ${Math.round(rate.perSecond)}/s`)
     }
   }
   for (const world of worlds) {
@@ -241,7 +253,13 @@ const compare = Effect.fnUntraced(function*(options: Options, server: string) {
     }
   }
 
-  const series = [...values].map(([name, values]): Series => ({ name, unit: "transfers/s", values }))
+  const series = [
+    ...[...values].map(([name, values]): Series => ({ name, unit: "transfers/s", values })),
+    ...[...cpu].flatMap(([name, { node, postgres }]): ReadonlyArray<Series> => [
+      { name: `${name}: Node`, unit: "µs of CPU each", values: node },
+      { name: `${name}: PostgreSQL`, unit: "µs of CPU each", values: postgres }
+    ])
+  ]
   return {
     configuration: {
       PostgreSQL: version,

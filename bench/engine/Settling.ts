@@ -12,6 +12,7 @@ import { ShardDatabases } from "#infra/postgres/ShardDatabases.ts"
 import * as Metrics from "#infra/telemetry/Metrics.ts"
 import * as Ledger from "../../apps/ledger/run.ts"
 import * as Relay from "../../apps/relay/run.ts"
+import * as CpuTime from "../CpuTime.ts"
 import { check } from "../../test/checks/Checking.ts"
 import type { TestShards } from "../../test/support/TestPostgres.ts"
 import { intentOf, type Wish } from "./Wishes.ts"
@@ -84,6 +85,8 @@ const watched = (log: EventLog["Service"], taken: () => void): EventLog["Service
 export interface Settled {
   readonly recordMillis: number
   readonly settleMillis: number
+  /** For each transfer, while they were settled. */
+  readonly cpu: CpuTime.CpuTime
 }
 
 /**
@@ -97,6 +100,8 @@ export const run = Effect.fn("run")(function*(
     /** Transfers across shards travel by the relay; within a shard the ledger settles them alone. */
     readonly relayed: boolean
     readonly checked: boolean
+    /** The process id of the PostgreSQL server. */
+    readonly server: number
   }
 ) {
   const log = yield* EventLog
@@ -113,6 +118,7 @@ export const run = Effect.fn("run")(function*(
 
   const before = yield* Effect.forEach(endings, ended)
   let first = 0
+  const cpuBefore = CpuTime.look(options.server)
   const ledger = yield* process(shards, Ledger).pipe(
     Effect.provideService(
       EventLog,
@@ -126,7 +132,7 @@ export const run = Effect.fn("run")(function*(
     Effect.map((now) => now.map((count, status) => count - (before[status] ?? 0))),
     Effect.delay("2 millis"),
     Effect.repeat({ until: (counts) => counts.reduce((sum, count) => sum + count, 0) >= wishes.length }),
-    Effect.map(([committed = 0]) => ({ committed, at: performance.now() }))
+    Effect.map(([committed = 0]) => ({ committed, at: performance.now(), cpu: CpuTime.look(options.server) }))
   )
   yield* Fiber.interrupt(ledger)
   yield* Fiber.interrupt(relay)
@@ -135,7 +141,7 @@ export const run = Effect.fn("run")(function*(
     return yield* Unsound.make({ found: [`${wishes.length - last.committed} transfers were not committed`] })
   }
   if (options.checked) yield* sound(shards)
-  return { recordMillis, settleMillis: last.at - first }
+  return { recordMillis, settleMillis: last.at - first, cpu: CpuTime.each(cpuBefore, last.cpu, wishes.length) }
 })
 
 /** Every invariant, checked as the reconciler does. The relay was stopped, so events may wait. */
