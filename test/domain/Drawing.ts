@@ -22,17 +22,16 @@ const arrowsOf = (of: Arrow["of"], heading: string): ReadonlyArray<Arrow> =>
     told
   }))
 
-/** All that is drawn, but for how a transfer begins: that is not a message. */
+/** All that is drawn, but for how a transfer or an account begins: that is not a message. */
 export const drawn: ReadonlyArray<Arrow> = [
-  ...arrowsOf("transfer", "On the source's shard").filter(({ message }) => message !== "the client asks"),
-  ...arrowsOf("verdict", "On the destination's shard")
-]
+  ...arrowsOf("transfer", "On the source's shard"),
+  ...arrowsOf("verdict", "On the destination's shard"),
+  ...arrowsOf("account", "The states of an account")
+].filter(({ message }) => message !== "the client asks")
 
-/** States at the end of which the drawing ends. */
-export const drawnEnds: ReadonlyArray<string> = Array.from(
-  section("On the source's shard").matchAll(/^ *(\S+) --> \[\*\]$/gm),
-  ([, state = ""]) => state
-)
+/** States at the end of which the drawing in a section ends. */
+export const drawnEnds = (heading: string): ReadonlyArray<string> =>
+  Array.from(section(heading).matchAll(/^ *(\S+) --> \[\*\]$/gm), ([, state = ""]) => state)
 
 /** The rows of the table in a section, cell by cell, the heading first. */
 export const tableOf = (heading: string): ReadonlyArray<ReadonlyArray<string>> =>

@@ -9,10 +9,11 @@
  * the protocol is held to more than it will meet.
  */
 import { afterAll, assert, describe, it } from "@effect/vitest"
+import { Asks } from "#domain/ledger/Instruction.ts"
 import { ended } from "#domain/transfer/Transfer.ts"
-import { drawn, drawnEnds, lineOf } from "./Drawing.ts"
+import { drawn, drawnEnds, lineOf, tableOf } from "./Drawing.ts"
 import { type Configuration, configurations, destinationRestored, sourceRestored } from "./Scenarios.ts"
-import type { Arrow, Found, Report } from "./Search.ts"
+import type { Found, Report } from "./Search.ts"
 
 const reports = new Map<Configuration, Report>()
 
@@ -68,16 +69,36 @@ describe("a shard that lost data", () => {
 })
 
 describe("docs/transfer-states.md", () => {
+  const seen = <A>(of: (report: Report) => Iterable<A>): ReadonlyArray<A> =>
+    configurations.flatMap((configuration) => [...of(reportOf(configuration))])
+
   it("draws every change that was seen, and no other", () => {
-    const seen = new Map<string, Arrow>()
-    for (const configuration of configurations) {
-      for (const [key, arrow] of reportOf(configuration).arrows) seen.set(key, arrow)
-    }
-    assert.deepStrictEqual(sorted(drawn.map(lineOf)), sorted(Array.from(seen.values(), lineOf)))
+    const arrows = new Set(seen(({ arrows }) => arrows.values()).map(lineOf))
+    assert.deepStrictEqual(sorted(drawn.map(lineOf)), sorted(arrows))
   }, 2 * minute)
 
-  it("lets a drawing end where a transfer ends", () => {
-    assert.deepStrictEqual(sorted(drawnEnds), sorted(ended))
-    for (const { from } of drawn) assert.notInclude(drawnEnds, from)
+  it("lets a drawing end where a transfer or an account ends", () => {
+    assert.deepStrictEqual(sorted(drawnEnds("On the source's shard")), sorted(ended))
+    assert.deepStrictEqual(drawnEnds("The states of an account"), ["closed"])
+    for (const { from } of drawn) assert.notInclude([...ended, "closed"], from)
   })
+
+  it("names every answer that was given to an instruction, and no other", () => {
+    const [, ...rows] = tableOf("How instructions are answered")
+    const done = Asks.literals.map((asks) => `${asks}: done`)
+    assert.deepStrictEqual(
+      sorted([...done, ...rows.map(([asks, code]) => `${asks}: ${code}`)]),
+      sorted(new Set(seen(({ answers }) => answers)))
+    )
+  }, 2 * minute)
+
+  it("names what a reversal alone is rejected for", () => {
+    const [, ...rows] = tableOf("Reversal")
+    const ofAny = new Set(seen(({ rejections }) => rejections.ofTransfers))
+    const ofReversals = new Set(seen(({ rejections }) => rejections.ofReversals))
+    assert.deepStrictEqual(
+      sorted(rows.map(([code = ""]) => code)),
+      sorted([...ofReversals].filter((code) => !ofAny.has(code)))
+    )
+  }, 2 * minute)
 })

@@ -2,11 +2,14 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import type { Account } from "#domain/account/Account.ts"
+import { type Instruction, InstructionId } from "#domain/ledger/Instruction.ts"
 import type { LedgerEvent } from "#domain/ledger/LedgerEvent.ts"
+import { Amount } from "#domain/money/Amount.ts"
+import type { Terms } from "#domain/transfer/TransferEvent.ts"
 import { tableOf } from "./Drawing.ts"
 import * as Invariants from "./Invariants.ts"
 import type { Invariant } from "./Invariants.ts"
-import { alice, bob, scenario } from "./Scenario.ts"
+import { alice, bob, map, nobody, scenario } from "./Scenario.ts"
 import * as ShardModel from "./ShardModel.ts"
 import type { Shard } from "./ShardModel.ts"
 
@@ -52,6 +55,37 @@ const balance = (states: ReadonlyArray<Shard>, id: string, change: Partial<Accou
   account(states, id, (found) => ({ balance: { ...found.balance, ...change } }))
 
 const transfer = transfers.map((terms) => terms.transfer).join()
+
+const [went] = transfers
+
+/** With a reversal of what went, in some way other than it should be. */
+const reversed = (transfers: Shard["transfers"], other: Partial<Terms>) => {
+  if (went === undefined) return transfers
+  const terms: Terms = {
+    ...went,
+    transfer: ShardModel.transferId(map, bob, 2),
+    source: bob,
+    destination: alice,
+    ...other
+  }
+  return new Map(transfers).set(terms.transfer, {
+    terms,
+    capture: "automatic",
+    status: "held",
+    moving: terms.amount,
+    reason: null,
+    reverses: went.transfer
+  })
+}
+
+const instruction: Instruction = {
+  id: InstructionId.make("ins_00000000000000000000000001"),
+  asks: "capture",
+  subject: transfer,
+  amount: null,
+  status: "done",
+  reason: null
+}
 
 const corruptions: ReadonlyArray<readonly [what: string, states: ReadonlyArray<Shard>, Invariant]> = [
   ["a balance is changed by hand", balance(held, alice, { posted: 101n }), "posted is the sum of the entries"],
@@ -123,6 +157,26 @@ const corruptions: ReadonlyArray<readonly [what: string, states: ReadonlyArray<S
     "a transfer is set back",
     shard(committed, 0, () => ({ transfers: at(1)[0]?.transfers ?? new Map() })),
     "clearing accounts together are what is in flight"
+  ],
+  [
+    "more comes back than went",
+    shard(committed, 1, ({ transfers }) => ({ transfers: reversed(transfers, { amount: Amount.make(71n) }) })),
+    "never more comes back than went"
+  ],
+  [
+    "what came is sent to somebody else",
+    shard(committed, 1, ({ transfers }) => ({ transfers: reversed(transfers, { destination: nobody }) })),
+    "a reversal goes the way of its transfer back"
+  ],
+  [
+    "a capture is said to be done that decided nothing",
+    shard(held, 0, () => ({ instructions: new Map([[instruction.id, instruction]]) })),
+    "a capture or void is done if and only if it decided the transfer"
+  ],
+  [
+    "an account is closed with money in it",
+    account(held, alice, () => ({ status: "closed" })),
+    "a closed account holds nothing, and nothing ever reaches or leaves it"
   ],
   [
     "the source's shard is set back to yesterday",

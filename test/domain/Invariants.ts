@@ -31,10 +31,19 @@ export const invariants = [
   "a transfer only goes forward, and its terms never change",
   "a step is posted once",
   "every journal has its event, and no event is told without what it says",
+  "never more comes back than went",
+  "a reversal goes the way of its transfer back",
+  "what a failed reversal took is free again",
+  "an instruction is answered once, and its answer never changes",
+  "a capture or void is done if and only if it decided the transfer",
+  "an account's status changes only by an instruction that was done, with its fact",
+  "nothing new leaves an account that is not open",
+  "a closed account holds nothing, and nothing ever reaches or leaves it",
   "no message is one that cannot be",
   "the worker changes only what it has read",
   "a decision that was not committed changed nothing",
   "every transfer ends",
+  "every instruction that was delivered is answered",
   "nothing is held at rest",
   "nothing is in flight at rest",
   "from everywhere, plain delivery comes to rest"
@@ -61,6 +70,14 @@ export const ofOneShard: ReadonlySet<Invariant> = new Set<Invariant>([
   "a transfer only goes forward, and its terms never change",
   "a step is posted once",
   "every journal has its event, and no event is told without what it says",
+  "never more comes back than went",
+  "a reversal goes the way of its transfer back",
+  "what a failed reversal took is free again",
+  "an instruction is answered once, and its answer never changes",
+  "a capture or void is done if and only if it decided the transfer",
+  "an account's status changes only by an instruction that was done, with its fact",
+  "nothing new leaves an account that is not open",
+  "a closed account holds nothing, and nothing ever reaches or leaves it",
   "the worker changes only what it has read",
   "a decision that was not committed changed nothing"
 ])
@@ -131,12 +148,81 @@ const ofShard = (shard: Shard, report: Report): void => {
     if (balance.held !== held || held < 0n) {
       report("held is the sum of the open holds, and never negative", `${id} has ${balance.held}, holds are ${held}`)
     }
+    if (account.status === "closed" && (balance.posted !== 0n || balance.held !== 0n)) {
+      report(
+        "a closed account holds nothing, and nothing ever reaches or leaves it",
+        `${id} is closed with ${balance.posted}, ${balance.held} held`
+      )
+    }
     if (!isWithin(account)) {
       report("no account crosses its floor or its ceiling", `${id} has ${balance.posted}, ${balance.held} held`)
     }
   }
   for (const [currency, total] of totals) {
     if (total !== 0n) report("a shard sums to zero per currency", `shard ${shard.id} to ${total} ${currency}`)
+  }
+  ofReversals(shard, report)
+  ofInstructions(shard, report)
+}
+
+/** Does a transfer take of what another credited? It does from when its money is reserved until it has failed. */
+const takesBack = ({ status }: Transfer): boolean =>
+  status === "authorized" || status === "held" || status === "committed"
+
+/** What came back of a transfer, or is on its way back. */
+const backOf = (shard: Shard, transfer: string): bigint => {
+  let back = 0n
+  for (const reversal of shard.transfers.values()) {
+    if (reversal.reverses === transfer && takesBack(reversal)) back += reversal.moving
+  }
+  return back
+}
+
+const wentOf = (shard: Shard, transfer: string): bigint => {
+  const verdict = shard.verdicts.get(transfer)
+  return verdict?.ruling === "CREDITED" ? verdict.terms.amount : 0n
+}
+
+const ofReversals = (shard: Shard, report: Report): void => {
+  for (const reversal of shard.transfers.values()) {
+    const { reverses, terms } = reversal
+    if (reverses === null || !takesBack(reversal)) continue
+    const [back, went] = [backOf(shard, reverses), wentOf(shard, reverses)]
+    if (back > went) report("never more comes back than went", `${back} of the ${went} of ${nameOf(reverses)}`)
+    const there = shard.verdicts.get(reverses)?.terms
+    if (
+      there?.source !== terms.destination || there.destination !== terms.source || there.currency !== terms.currency
+    ) {
+      report(
+        "a reversal goes the way of its transfer back",
+        `${nameOf(terms.transfer)} goes from ${terms.source} to ${terms.destination}, ` +
+          `${nameOf(reverses)} went from ${there?.source} to ${there?.destination}`
+      )
+    }
+  }
+}
+
+/** What decided a transfer that waited for its client: a capture, a void, or neither. */
+const decidedBy = ({ capture, moving, reason, status }: Transfer): string => {
+  if (capture === "automatic" || status === "requested" || status === "authorized" || status === "rejected") return ""
+  if (status === "cancelled" && reason?.code === "expired") return ""
+  return status === "cancelled" && reason?.code === "voided" ? "void" : `capture ${moving}`
+}
+
+const ofInstructions = (shard: Shard, report: Report): void => {
+  for (const transfer of shard.transfers.values()) {
+    const { terms } = transfer
+    const done: Array<string> = []
+    for (const { amount, asks, status, subject } of shard.instructions.values()) {
+      if (subject !== terms.transfer || status !== "done") continue
+      done.push(asks === "capture" ? `capture ${amount ?? terms.amount}` : asks)
+    }
+    if (done.join() !== decidedBy(transfer)) {
+      report(
+        "a capture or void is done if and only if it decided the transfer",
+        `${nameOf(terms.transfer)} was decided by "${decidedBy(transfer)}", done were "${done.join()}"`
+      )
+    }
   }
 }
 
@@ -250,10 +336,33 @@ export const ofRest = (shards: ReadonlyArray<Shard>, transfers: ReadonlyArray<Te
         if (balance.held !== 0n) report("nothing is held at rest", `${balance.held} of ${id}`)
       }
     }
+    unanswered(shards, report)
     const flying = inFlight(shards, transfers)
     const cleared = sumOf(shards, ({ kind }) => kind === "clearing")
     if (flying !== 0n || cleared !== 0n) report("nothing is in flight at rest", `${flying}, by clearing ${cleared}`)
   })
+
+/** What must be so where nothing is on its way and nothing was lost, whoever could still ask something. */
+export const ofQuiet = (shards: ReadonlyArray<Shard>, transfers: ReadonlyArray<Terms>): ReadonlyArray<Broken> =>
+  collect((report) => {
+    // Nobody was ever needed for what was on its way, only for an authorization that nobody captures.
+    for (const { terms, transfer: { status } } of known(shards, transfers)) {
+      if (status !== "authorized" && !ended.has(status)) {
+        report("every transfer ends", `${nameOf(terms.transfer)} stays ${status}`)
+      }
+    }
+    unanswered(shards, report)
+  })
+
+const unanswered = (shards: ReadonlyArray<Shard>, report: Report): void => {
+  for (const { instructions } of shards) {
+    for (const { asks, status, subject } of instructions.values()) {
+      if (status === "open") {
+        report("every instruction that was delivered is answered", `to ${asks} ${subject} got no answer`)
+      }
+    }
+  }
+}
 
 // of a step ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -318,6 +427,24 @@ export const ofStep = (
       }
     }
 
+    for (const { transfer } of changes.transfers) {
+      const { reason, reverses, terms } = transfer
+      if (reverses === null || reason?.code !== "reversal_exceeds_transfer") continue
+      const left = wentOf(before, reverses) - backOf(before, reverses)
+      if (terms.amount <= left) {
+        report("what a failed reversal took is free again", `${left} of ${nameOf(reverses)} are left, not given back`)
+      }
+    }
+
+    for (const { id, status } of changes.instructions) {
+      const was = before.instructions.get(id)?.status
+      if (was !== "open" || status === "open") {
+        report("an instruction is answered once, and its answer never changes", `${id} was ${was}, now is ${status}`)
+      }
+    }
+
+    ofAccounts(before, after, changes, report)
+
     for (const { amount, credit, currency, debit, step } of changes.journals) {
       const account = before.accounts.get(credit)
       if (step === "commit") continue
@@ -330,7 +457,7 @@ export const ofStep = (
     }
 
     for (const { event } of changes.events) {
-      if ("account" in event) continue
+      if ("account" in event) continue // ofAccounts looks at those
       const { transfer: id } = event
       const name = nameOf(id)
       const status = after.transfers.get(id)?.status
@@ -384,3 +511,63 @@ export const ofStep = (
       }
     }
   })
+
+const becoming = {
+  freeze: { status: "frozen", fact: "account.frozen" },
+  unfreeze: { status: "open", fact: "account.unfrozen" },
+  close: { status: "closed", fact: "account.closed" }
+} as const
+
+/** What a shard's worker wrote about its accounts in one transaction. */
+const ofAccounts = (before: Shard, after: Shard, changes: Changes, report: Report): void => {
+  const statusOf = (shard: Shard, id: string) => shard.accounts.get(id)?.status ?? "nowhere"
+  const changed = Array.from(after.accounts.keys())
+    .filter((id) => statusOf(before, id) !== "nowhere" && statusOf(before, id) !== statusOf(after, id))
+    .map((id) => `${id} from ${statusOf(before, id)} to ${statusOf(after, id)}`)
+  const written = changes.statuses.map(({ account, was }) => `${account.id} from ${was} to ${account.status}`)
+  const done = changes.instructions.flatMap(({ asks, status, subject }) =>
+    status !== "done" || asks === "capture" || asks === "void"
+      ? []
+      : [`${subject} from ${statusOf(before, subject)} to ${becoming[asks].status}`]
+  )
+  const told = changes.events.flatMap(({ event }) =>
+    Object.values(becoming).flatMap(({ fact, status }) =>
+      event.type === fact ? [`${event.account} from ${statusOf(before, event.account)} to ${status}`] : []
+    )
+  )
+  const all = [changed, written, done, told].map((lines) => lines.toSorted().join(", "))
+  if (new Set(all).size > 1) {
+    report(
+      "an account's status changes only by an instruction that was done, with its fact",
+      `changed: ${all[0]}; written: ${all[1]}; done: ${all[2]}; told: ${all[3]}`
+    )
+  }
+
+  const taken = [
+    ...changes.holds.flatMap(({ account, amount, change }) => change === "placed" ? [{ account, amount }] : []),
+    // Of an authorization, the money was reserved while the account was open.
+    ...changes.journals.flatMap(({ amount, debit: account, step, transfer }) =>
+      step === "direct" && before.transfers.get(transfer)?.status === "requested" ? [{ account, amount }] : []
+    )
+  ]
+  for (const { account, amount } of taken) {
+    if (statusOf(before, account) !== "open") {
+      report("nothing new leaves an account that is not open", `${amount} of ${account}`)
+    }
+  }
+
+  const touched = [
+    ...changes.holds.map(({ account }) => account),
+    ...changes.journals.flatMap(({ credit, debit }) => [credit, debit])
+  ]
+  for (const account of touched) {
+    if (statusOf(before, account) === "closed") {
+      report("a closed account holds nothing, and nothing ever reaches or leaves it", account)
+    }
+  }
+  for (const { account, was } of changes.statuses) {
+    if (was === "closed") {
+      report("a closed account holds nothing, and nothing ever reaches or leaves it", `${account.id} is opened again`)
+    }
+  }
+}

@@ -15,24 +15,40 @@ import type { Instruction } from "#domain/ledger/Instruction.ts"
 import type { LedgerEvent } from "#domain/ledger/LedgerEvent.ts"
 import type * as Protocol from "#domain/ledger/Protocol.ts"
 import { Currency } from "#domain/money/Currency.ts"
+import type * as Transfers from "#domain/transfer/Transfer.ts"
 import type { Transfer, Verdict } from "#domain/transfer/Transfer.ts"
-import { termsOf, type TransferEvent } from "#domain/transfer/TransferEvent.ts"
+import { type Terms, termsOf, type TransferEvent } from "#domain/transfer/TransferEvent.ts"
+import type { TransferId } from "#domain/transfer/TransferId.ts"
 import { type Invariant, invariants } from "./Invariants.ts"
 import { type Configuration, configurationOf, destinationRestored, inHealth, sourceRestored } from "./Scenarios.ts"
 
 type Decide = typeof Protocol.decide
 type Mutant = (decide: Decide) => Decide
 
-const standing = vi.hoisted((): { mutant: Mutant } => ({ mutant: (decide) => decide }))
+const standing = vi.hoisted((): { mutant: Mutant; forgives: boolean } => ({
+  mutant: (decide) => decide,
+  /** Does what failed no longer count? */
+  forgives: true
+}))
 
 vi.mock("#domain/ledger/Protocol.ts", async (original) => {
   const real = await original<typeof Protocol>()
   return { ...real, decide: ((view, message) => standing.mutant(real.decide)(view, message)) satisfies Decide }
 })
 
-afterEach(() => {
-  standing.mutant = (decide) => decide
+vi.mock("#domain/transfer/Transfer.ts", async (original) => {
+  const real = await original<typeof Transfers>()
+  const failed = new Set(real.failed)
+  failed.has = (status) => standing.forgives && real.failed.has(status)
+  return { ...real, failed }
 })
+
+const asItWas = () => {
+  standing.mutant = (decide) => decide
+  standing.forgives = true
+}
+
+afterEach(asItWas)
 
 // how to lie ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -41,6 +57,7 @@ interface Lies {
   readonly verdict?: (verdict: Verdict) => Verdict | undefined
   readonly account?: (account: Account) => Account
   readonly instruction?: (instruction: Instruction) => Instruction
+  readonly reversed?: (reversed: bigint) => bigint
 }
 
 const lying = (view: ShardView, lies: Lies): ShardView => ({
@@ -50,7 +67,7 @@ const lying = (view: ShardView, lies: Lies): ShardView => ({
     const instruction = view.instruction(id)
     return instruction === undefined ? undefined : lies.instruction?.(instruction) ?? instruction
   },
-  reversed: (id) => view.reversed(id),
+  reversed: (id) => lies.reversed?.(view.reversed(id)) ?? view.reversed(id),
   transfer: (id) => {
     const transfer = view.transfer(id)
     return transfer === undefined ? undefined : lies.transfer?.(transfer) ?? transfer
@@ -93,6 +110,22 @@ const without = (tag: Change["_tag"], what: (change: Change) => boolean = () => 
 const obeying = (event: TransferEvent["type"], when: Transfer["status"], as: Transfer["status"]): Mutant =>
   seeing([event], { transfer: (transfer) => transfer.status === when ? { ...transfer, status: as } : transfer })
 
+/** Decides as it should, but what failed counts as if it had not; that is said in one place, and not by a decision. */
+const unforgiving: Mutant = (decide) => decide
+
+/** Reverses as if the transfer that is to be reversed had another verdict. */
+const reversing = (
+  lie: (verdict: Verdict | undefined, terms: Terms, reverses: TransferId) => Verdict | undefined
+): Mutant =>
+(decide) =>
+(view, message) => {
+  const { event } = message
+  const reverses = event.type === "transfer.requested" ? event.reverses : undefined
+  return event.type !== "transfer.requested" || reverses === undefined
+    ? decide(view, message)
+    : decide({ ...lying(view, {}), verdict: (id) => lie(view.verdict(id), event, reverses) }, message)
+}
+
 // the mutants ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 const across = configurationOf("across shards; in any order")
@@ -103,6 +136,9 @@ const inPart = configurationOf("across shards by hand: captured in part")
 const within = configurationOf("within a shard; in any order")
 const withinByHand = configurationOf("within a shard by hand: captured")
 const competing = configurationOf("two from one account that has enough for one; in any order")
+const frozenMeanwhile = configurationOf("between accounts that are frozen and unfrozen meanwhile; in any order")
+const closedMeanwhile = configurationOf("to an account that is closed while the money is on its way; in any order")
+const reversedTwice = configurationOf("two reversals of one, for more than it moved; in any order")
 
 const mutants: ReadonlyArray<readonly [name: string, Configuration, Invariant, Mutant]> = [
   [
@@ -397,6 +433,138 @@ const mutants: ReadonlyArray<readonly [name: string, Configuration, Invariant, M
     }
   ],
   [
+    "of reversals, the sum is not kept",
+    reversedTwice,
+    "never more comes back than went",
+    seeing(["transfer.requested"], { reversed: () => 0n })
+  ],
+  [
+    "what was refused is reversed",
+    configurationOf("a reversal of one that was refused"),
+    "never more comes back than went",
+    seeing(["transfer.requested"], { verdict: (verdict) => ({ ...verdict, ruling: "CREDITED", reason: null }) })
+  ],
+  [
+    "what was never credited is reversed",
+    configurationOf("a reversal of one that was refused"),
+    "never more comes back than went",
+    reversing((verdict, { amount, currency, destination, source }, transfer) =>
+      verdict ?? {
+        terms: { transfer, source: destination, destination: source, amount, currency },
+        from: 0,
+        ruling: "CREDITED",
+        reason: null
+      }
+    )
+  ],
+  [
+    "another account's transfer is reversed",
+    configurationOf("reversals by others"),
+    "a reversal goes the way of its transfer back",
+    reversing((verdict, { destination, source }) =>
+      verdict === undefined ? undefined : {
+        ...verdict,
+        terms: { ...verdict.terms, source: destination, destination: source }
+      }
+    )
+  ],
+  [
+    "what a failed reversal took stays taken",
+    reversedTwice,
+    "what a failed reversal took is free again",
+    unforgiving
+  ],
+  [
+    "an instruction that comes again is answered again",
+    configurationOf("within a shard from an account that is frozen twice"),
+    "an instruction is answered once, and its answer never changes",
+    seeing(["account.freeze_requested"], {
+      instruction: (instruction) => ({ ...instruction, status: "open", reason: null })
+    })
+  ],
+  [
+    "an instruction is not heard",
+    frozenMeanwhile,
+    "every instruction that was delivered is answered",
+    (decide) => (view, message) => message.event.type === "account.freeze_requested" ? nothing : decide(view, message)
+  ],
+  [
+    "a void is said to be done, and is not",
+    byHand,
+    "a capture or void is done if and only if it decided the transfer",
+    changing(["transfer.void_requested"], (change) => change._tag === "Answered" ? [change] : [])
+  ],
+  [
+    "a capture is done, and said to be refused",
+    byHand,
+    "a capture or void is done if and only if it decided the transfer",
+    changing(
+      ["transfer.capture_requested"],
+      (change) =>
+        change._tag === "Answered" ? [{ ...change, refusal: { code: "not_authorized", detail: "" } }] : [change]
+    )
+  ],
+  [
+    "a void is done, and gets no answer",
+    byHand,
+    "a capture or void is done if and only if it decided the transfer",
+    changing(["transfer.void_requested"], without("Answered"))
+  ],
+  [
+    "an account is said to be frozen, and is not",
+    frozenMeanwhile,
+    "an account's status changes only by an instruction that was done, with its fact",
+    changing(["account.freeze_requested"], without("StatusChanged"))
+  ],
+  [
+    "an account is frozen, and whoever asked gets no answer",
+    frozenMeanwhile,
+    "an account's status changes only by an instruction that was done, with its fact",
+    changing(["account.freeze_requested"], without("Answered"))
+  ],
+  [
+    "an account is closed, and nobody is told",
+    closedMeanwhile,
+    "an account's status changes only by an instruction that was done, with its fact",
+    changing(["account.close_requested"], without("Announced"))
+  ],
+  [
+    "a frozen account is debited for what is new",
+    frozenMeanwhile,
+    "nothing new leaves an account that is not open",
+    seeing(["transfer.requested"], { account: (account) => ({ ...account, status: "open" }) })
+  ],
+  [
+    "an account is closed with money in it",
+    closedMeanwhile,
+    "a closed account holds nothing, and nothing ever reaches or leaves it",
+    seeing(["account.close_requested"], {
+      account: (account) => ({ ...account, balance: { ...account.balance, posted: 0n } })
+    })
+  ],
+  [
+    "an account is closed with money held on it",
+    configurationOf("from an overdrawn account that is closed"),
+    "a closed account holds nothing, and nothing ever reaches or leaves it",
+    seeing(["account.close_requested"], {
+      account: (account) => ({ ...account, balance: { ...account.balance, held: 0n } })
+    })
+  ],
+  [
+    "money reaches an account after it was closed",
+    closedMeanwhile,
+    "a closed account holds nothing, and nothing ever reaches or leaves it",
+    seeing(["transfer.held"], { account: (account) => ({ ...account, status: "open" }) })
+  ],
+  [
+    "a closed account is opened again",
+    configurationOf("within a shard by hand, to a destination that is frozen or closed meanwhile"),
+    "a closed account holds nothing, and nothing ever reaches or leaves it",
+    seeing(["account.unfreeze_requested"], {
+      account: (account) => account.status === "closed" ? { ...account, status: "frozen" } : account
+    })
+  ],
+  [
     "a refusal is obeyed after the commit, when the destination forgot that it had credited",
     destinationRestored,
     "held is the sum of the open holds, and never negative",
@@ -415,6 +583,7 @@ const holdOf = ({ moving, terms }: Transfer) => ({ transfer: terms.transfer, acc
 describe("the exhaustive check", () => {
   it.each(mutants)("finds it when %s", (_, configuration, invariant, mutant) => {
     standing.mutant = mutant
+    standing.forgives = mutant !== unforgiving
     const { found } = configuration.explore(new Set([invariant]))
     assert.isNotEmpty(found, "nothing was found")
     for (const one of found) assert.strictEqual(one.invariant, invariant)
@@ -437,7 +606,7 @@ describe("the exhaustive check", () => {
         ? nothing
         : decide(view, message)
     const { stops } = sourceRestored.explore()
-    standing.mutant = (decide) => decide
+    asItWas()
     assert.isBelow(stops, sourceRestored.explore().stops)
   })
 

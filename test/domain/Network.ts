@@ -66,8 +66,9 @@ const nameOfLetter = ({ event, from, to }: Letter): Name => {
     const about = "account" in event ? event.account : `${nameOf(event.transfer)} ${event.amount}`
     const more = "reason" in event
       ? event.reason.code
-      : event.type === "transfer.capture_requested"
-      ? String(event.captured)
+      // Two that ask the same are two.
+      : "instruction" in event
+      ? `${"captured" in event ? event.captured ?? "all" : ""} #${event.instruction.slice(-2)}`.trimStart()
       : ""
     const what = `${event.type.slice(event.type.indexOf(".") + 1)} ${about} ${more}`.trimEnd()
     const label = `${from}→${to} ${what}`

@@ -1,17 +1,19 @@
 /**
  * What the exhaustive check begins with, and who acts beside the workers: a few accounts on two shards of one partition
- * each, the transfers that clients wish for, and the clients, reconcilers and operators who may do something at any time.
+ * each, the transfers that clients wish for, and the clients and reconcilers who may do something at any time.
  */
+import { Result } from "effect"
 import type { Account, AccountId } from "#domain/account/Account.ts"
-import { type Asks, InstructionId } from "#domain/ledger/Instruction.ts"
+import { type Instruction, InstructionId } from "#domain/ledger/Instruction.ts"
 import type { LedgerEvent } from "#domain/ledger/LedgerEvent.ts"
 import { Amount } from "#domain/money/Amount.ts"
 import { Currency } from "#domain/money/Currency.ts"
 import { question } from "#domain/reconciliation/SilentTransfers.ts"
 import { even, type ShardId, shardOfAccount } from "#domain/sharding/ShardMap.ts"
 import type { Capture, Terms } from "#domain/transfer/TransferEvent.ts"
+import type { InstructionEvent } from "#domain/transfer/Intake.ts"
 import type { Transfer, TransferStatus } from "#domain/transfer/Transfer.ts"
-import { nameOf } from "./Network.ts"
+import { lettersOf, nameOf } from "./Network.ts"
 import * as ShardModel from "./ShardModel.ts"
 import type { Shard } from "./ShardModel.ts"
 
@@ -41,10 +43,11 @@ export const map = even(2, 2)
 export const EUR = Currency.make("EUR")
 export const USD = Currency.make("USD")
 
-/** Alice and Anna live on shard 0, Bob on shard 1. */
+/** Alice and Anna live on shard 0, Bob and Bill on shard 1. */
 export const alice = ShardModel.accountOn(map, 0, "alice")
 export const anna = ShardModel.accountOn(map, 0, "anna")
 export const bob = ShardModel.accountOn(map, 1, "bob")
+export const bill = ShardModel.accountOn(map, 1, "bill")
 export const nobody = ShardModel.accountOn(map, 1, "nobody")
 
 export interface Opening {
@@ -59,6 +62,10 @@ export interface Wish {
   readonly destination: AccountId
   readonly amount: bigint
   readonly capture?: Capture
+  /** The number of the wish whose money it brings back, from 1 on. */
+  readonly reverses?: number
+  /** Has it gone its way before anything else happens? */
+  readonly settled?: boolean
 }
 
 export const scenario = (options: {
@@ -101,7 +108,6 @@ export const scenario = (options: {
     })
   }
 
-  const backups = [...shards]
   const transfers = options.wishes.map(({ amount, destination, source }, index): Terms => ({
     transfer: ShardModel.transferId(map, source, index + 1),
     source,
@@ -109,16 +115,26 @@ export const scenario = (options: {
     amount: Amount.make(amount),
     currency: EUR
   }))
-  const requests = transfers.map((terms, index) => {
+  const request = (terms: Terms, { capture = "automatic", reverses }: Wish) => {
     const home = shardOfAccount(map, terms.source)
+    const reversed = reverses === undefined ? undefined : transfers[reverses - 1]
     const { event, shard } = ShardModel.requested(
       shards[home] ?? ShardModel.empty(map, home),
       terms,
-      options.wishes[index]?.capture ?? "automatic"
+      capture,
+      reversed?.transfer
     )
     shards[home] = shard
     return { shard: home, event }
+  }
+  const wished = transfers.flatMap((terms, index) => {
+    const wish = options.wishes[index]
+    return wish === undefined ? [] : [{ terms, wish }]
   })
+  for (const { terms, wish } of wished) if (wish.settled === true) settle(shards, request(terms, wish))
+
+  const backups = [...shards]
+  const requests = wished.flatMap(({ terms, wish }) => wish.settled === true ? [] : [request(terms, wish)])
 
   return {
     name: options.name,
@@ -131,6 +147,18 @@ export const scenario = (options: {
       ...options.restored === undefined ? [] : backups.slice(options.restored, options.restored + 1).map(restores)
     ],
     losesData: options.restored !== undefined
+  }
+}
+
+/** Delivers a request and all that follows from it, in order. */
+const settle = (shards: Array<Shard>, request: { readonly shard: ShardId; readonly event: LedgerEvent }): void => {
+  const letters = [{ event: request.event, from: request.shard, to: request.shard }]
+  for (let letter = letters.shift(); letter !== undefined; letter = letters.shift()) {
+    const { changes, shard } = Result.getOrThrow(
+      ShardModel.work(shards[letter.to] ?? ShardModel.empty(map, letter.to), [letter])
+    )
+    shards[letter.to] = shard
+    letters.push(...lettersOf(shard, changes.events.map(({ event }) => event)))
   }
 }
 
@@ -166,27 +194,47 @@ export const asksAgain = reconciler("asks again for", "requested", "where someth
 export const recalls = reconciler("recalls", "held", "where something was lost")
 export const expires = reconciler("ends the authorization of", "authorized", "always")
 
-/** A client who may still hope: the transfer is not yet on its way. What is asked late is delivered late. */
+/** The reconciler's question about what a client asks of a transfer, while that is open, however young it is. */
+export const asksForAnswer = ({ source, transfer }: Terms, asks: Instruction["asks"], times: number): Actor => ({
+  name: `reconciler asks again to ${asks} ${nameOf(transfer)}`,
+  shard: shardOfAccount(map, source),
+  times,
+  duty: "where something was lost",
+  act: (shard) => {
+    for (const instruction of shard.instructions.values()) {
+      if (instruction.subject !== transfer || instruction.asks !== asks) continue
+      const event = carrierOf(shard, instruction)
+      const again = event === undefined ? undefined : question({ instruction, event })
+      if (again !== undefined) return { shard: { ...shard, log: [...shard.log, again] }, events: [again] }
+    }
+    return undefined
+  }
+})
+
+/** What carried an instruction, as it stands in the shard's log. */
+const carrierOf = ({ log }: Shard, { id }: Instruction): InstructionEvent | undefined => {
+  for (const event of log) if ("instruction" in event && event.instruction === id) return event
+  return undefined
+}
+
+/** A client asks something of what exists, once. What is asked late is delivered late. */
 const client = (
   name: string,
-  terms: Terms,
-  asks: Asks,
-  amount: bigint | null,
-  eventOf: (instruction: InstructionId) => LedgerEvent
+  { amount, asks, subject }: Pick<Instruction, "amount" | "asks" | "subject">,
+  home: ShardId,
+  may: (shard: Shard) => boolean,
+  eventOf: (instruction: InstructionId) => InstructionEvent
 ): Actor => {
-  const id = instructionId(`${name} ${terms.transfer}`)
+  const id = instructionId(`${name} ${subject}`)
+  const event = eventOf(id)
+  const instruction: Instruction = { id, asks, subject, amount, status: "open", reason: null }
   return {
-    name: `client ${name} ${nameOf(terms.transfer)}`,
-    shard: shardOfAccount(map, terms.source),
+    name: `client ${name}`,
+    shard: home,
     times: 1,
     duty: "none",
-    act: (shard) => {
-      const status = shard.transfers.get(terms.transfer)?.status
-      if (status !== "requested" && status !== "authorized") return undefined
-      const event = eventOf(id)
-      const instruction = { id, asks, subject: terms.transfer, amount, status: "open", reason: null } as const
-      return { shard: ShardModel.instructed(shard, instruction, event), events: [event] }
-    }
+    act: (shard) =>
+      may(shard) ? { shard: ShardModel.instructed(shard, instruction, event), events: [event] } : undefined
   }
 }
 
@@ -198,29 +246,48 @@ const instructionId = (name: string): InstructionId => {
 }
 const instructionIds: Array<string> = []
 
-export const voids = (terms: Terms): Actor =>
-  client("voids", terms, "void", null, (instruction) => ({ type: "transfer.void_requested", ...terms, instruction }))
+/** A client who may still hope: the transfer is not yet on its way. */
+const mayHope = ({ transfer }: Terms) => ({ transfers }: Shard): boolean => {
+  const status = transfers.get(transfer)?.status
+  return status === "requested" || status === "authorized"
+}
+
+export const voids = (terms: Terms, again = ""): Actor =>
+  client(
+    `voids ${nameOf(terms.transfer)}${again}`,
+    { asks: "void", subject: terms.transfer, amount: null },
+    shardOfAccount(map, terms.source),
+    mayHope(terms),
+    (instruction) => ({ type: "transfer.void_requested", ...terms, instruction })
+  )
 
 export const captures = (terms: Terms, captured: bigint | null): Actor =>
-  client(`captures ${captured ?? "all"} of`, terms, "capture", captured, (instruction) => ({
-    type: "transfer.capture_requested",
-    ...terms,
-    captured: captured === null ? null : Amount.make(captured),
-    instruction
-  }))
+  client(
+    `captures ${captured ?? "all"} of ${nameOf(terms.transfer)}`,
+    { asks: "capture", subject: terms.transfer, amount: captured },
+    shardOfAccount(map, terms.source),
+    mayHope(terms),
+    (instruction) => ({
+      type: "transfer.capture_requested",
+      ...terms,
+      captured: captured === null ? null : Amount.make(captured),
+      instruction
+    })
+  )
 
-/** An operator changes an account at any moment, once. */
-export const operator = (id: AccountId, status: Account["status"]): Actor => ({
-  name: `operator makes ${id} ${status}`,
-  shard: shardOfAccount(map, id),
-  times: 1,
-  duty: "none",
-  act: (shard) => {
-    const account = shard.accounts.get(id)
-    if (account === undefined || account.status === status) return undefined
-    return { shard: ShardModel.withAccount(shard, { ...account, status }), events: [] }
-  }
-})
+/** Of an account clients ask whatever its status is, and perhaps again. */
+const ofAccount = (asks: "freeze" | "unfreeze" | "close", verb: string) => (account: AccountId, again = ""): Actor =>
+  client(
+    `${verb} ${account}${again}`,
+    { asks, subject: account, amount: null },
+    shardOfAccount(map, account),
+    ({ accounts }) => accounts.has(account),
+    (instruction) => ({ type: `account.${asks}_requested`, account, instruction })
+  )
+
+export const freezes = ofAccount("freeze", "freezes")
+export const unfreezes = ofAccount("unfreeze", "unfreezes")
+export const closes = ofAccount("close", "closes")
 
 /** A shard's database is restored from a backup: what it wrote since is gone, what it sent is not. */
 const restores = (backup: Shard): Actor => ({

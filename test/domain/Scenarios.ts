@@ -8,13 +8,17 @@ import {
   alice,
   anna,
   asksAgain,
+  asksForAnswer,
+  bill,
   bob,
   captures,
+  closes,
   expires,
+  freezes,
   nobody,
-  operator,
   recalls,
   scenario,
+  unfreezes,
   voids
 } from "./Scenario.ts"
 import { explore, type Report } from "./Search.ts"
@@ -79,6 +83,112 @@ export const inHealth = configuration(
   ["committed"]
 )
 
+/** Bob gives Alice her money back. */
+const back = { source: bob, destination: alice, amount: 70n, reverses: 1 }
+const settled = { ...across, settled: true }
+const bothFunded = [{ id: alice, funds: 100n }, { id: bob, funds: 100n }]
+
+const reversals: ReadonlyArray<Configuration> = [
+  ...both("one across shards and its reversal, perhaps asked before it", {
+    accounts,
+    wishes: [across, back],
+    actors: (transfer) => [recalls(transfer, 1)]
+  }, [
+    "committed committed",
+    "committed rejected",
+    "committed cancelled",
+    "cancelled rejected"
+  ], ["committed committed", "committed rejected"]),
+  ...both("two reversals of one, for more than it moved", {
+    accounts: bothFunded,
+    wishes: [settled, { ...back, amount: 40n }, { ...back, amount: 50n }],
+    actors: (transfer) => [recalls(transfer, 1)]
+  }, [
+    "committed committed rejected",
+    "committed rejected committed",
+    "committed cancelled rejected",
+    "committed rejected cancelled",
+    // What the first took is free again before the second asks.
+    "committed cancelled committed",
+    "committed committed cancelled",
+    "committed cancelled cancelled"
+  ], ["committed committed rejected"]),
+  ...both("two reversals of one, in parts that fit", {
+    accounts: bothFunded,
+    wishes: [settled, { ...back, amount: 30n }, { ...back, amount: 40n }]
+  }, ["committed committed committed"]),
+  ...both("a reversal that its destination refuses while it is frozen, and one more", {
+    accounts: [{ id: alice, funds: 100n }, { id: bob, funds: 100n }],
+    wishes: [settled, back, back],
+    others: [freezes(alice), unfreezes(alice)]
+  }, [
+    "committed committed rejected",
+    "committed rejected committed",
+    "committed cancelled rejected",
+    "committed rejected cancelled",
+    "committed cancelled committed",
+    "committed committed cancelled",
+    "committed cancelled cancelled"
+  ], [
+    "committed committed rejected",
+    "committed cancelled rejected",
+    "committed cancelled committed",
+    "committed cancelled cancelled"
+  ]),
+  ...both("a reversal of one that was refused", {
+    accounts: [{ id: alice, funds: 100n }, { id: bob, funds: 100n, more: { ceiling: 150n } }],
+    wishes: [across, back],
+    actors: (transfer) => [recalls(transfer, 1)]
+  }, ["cancelled rejected"]),
+  ...both("reversals by others, of others and to others", {
+    accounts: [...bothFunded, { id: anna, funds: 100n }, { id: bill, funds: 100n }],
+    wishes: [
+      settled,
+      { ...back, source: bill },
+      { ...back, destination: anna },
+      { ...across, reverses: 1 },
+      { ...within, reverses: 1 }
+    ]
+  }, ["committed rejected rejected rejected rejected"]),
+  ...both("a reversal of what was captured in part", {
+    accounts: bothFunded,
+    wishes: [{ ...across, capture: "manual" }, { ...back, amount: 31n }, { ...back, amount: 30n }],
+    actors: (transfer) => transfer.source === alice ? [expires(transfer, 1), captures(transfer, 30n)] : []
+  }, [
+    "committed rejected committed",
+    "committed rejected rejected",
+    "cancelled rejected rejected"
+  ]),
+  ...both("within a shard, two reversals of one, for more than it moved", {
+    accounts: [{ id: alice, funds: 100n }, { id: anna, funds: 100n }],
+    wishes: [
+      within,
+      { source: anna, destination: alice, amount: 40n, reverses: 1 },
+      { source: anna, destination: alice, amount: 50n, reverses: 1 }
+    ],
+    actors: (transfer) => [asksAgain(transfer, 1)]
+  }, [
+    "committed committed rejected",
+    "committed rejected committed",
+    "committed rejected rejected"
+  ], ["committed committed rejected"]),
+  ...both(
+    "within a shard, a reversal and its own reversal",
+    {
+      accounts: [{ id: alice, funds: 100n }, { id: anna }],
+      wishes: [
+        within,
+        { source: anna, destination: alice, amount: 70n, reverses: 1 },
+        { ...within, reverses: 2 }
+      ]
+    },
+    ["committed committed committed", "committed committed rejected", "committed rejected rejected"],
+    [
+      "committed committed committed"
+    ]
+  )
+]
+
 export const configurations: ReadonlyArray<Configuration> = [
   inHealth,
   ...both(
@@ -114,6 +224,24 @@ export const configurations: ReadonlyArray<Configuration> = [
     actors: (transfer) => [recalls(transfer, 1), expires(transfer, 1), captures(transfer, 30n), captures(transfer, 71n)]
   }, ["committed", "cancelled"]),
   configuration(
+    "across shards by hand, and any letter is lost",
+    {
+      accounts,
+      wishes: [{ ...across, capture: "manual" }],
+      actors: (transfer) => [
+        asksAgain(transfer, 1),
+        recalls(transfer, 1),
+        expires(transfer, 2),
+        captures(transfer, 30n),
+        voids(transfer),
+        asksForAnswer(transfer, "capture", 1),
+        asksForAnswer(transfer, "void", 1)
+      ]
+    },
+    inAnyOrder({ each: 2, repeats: 1, losses: 1 }),
+    ["committed", "cancelled"]
+  ),
+  configuration(
     "across shards by hand: everything asked at once",
     {
       accounts,
@@ -147,6 +275,11 @@ export const configurations: ReadonlyArray<Configuration> = [
       voids(transfer)
     ]
   }, ["committed", "cancelled"]),
+  ...both("within a shard by hand: voided twice, or expired", {
+    accounts: [{ id: alice, funds: 100n }, { id: anna }],
+    wishes: [{ ...within, capture: "manual" }],
+    actors: (transfer) => [expires(transfer, 1), voids(transfer), voids(transfer, " again")]
+  }, ["cancelled"]),
   ...both("within a shard to a frozen destination", {
     accounts: [{ id: alice, funds: 100n }, { id: anna, more: { status: "frozen" } }],
     wishes: [within],
@@ -156,7 +289,7 @@ export const configurations: ReadonlyArray<Configuration> = [
     accounts: [{ id: alice, funds: 100n }, { id: anna }],
     wishes: [{ ...within, capture: "manual" }],
     actors: (transfer) => [expires(transfer, 1), captures(transfer, 30n)],
-    others: [operator(anna, "frozen"), operator(anna, "closed"), operator(anna, "open")]
+    others: [freezes(anna), unfreezes(anna), closes(anna)]
   }, ["committed", "cancelled"]),
   ...refusedBy("is closed", { id: bob, more: { status: "closed" } }),
   ...refusedBy("is frozen", { id: bob, more: { status: "frozen" } }),
@@ -166,18 +299,55 @@ export const configurations: ReadonlyArray<Configuration> = [
   ...both("by hand, to a destination that is closed", {
     accounts: [{ id: alice, funds: 100n }, { id: bob, more: { status: "closed" } }],
     wishes: [{ ...across, capture: "manual" }],
-    actors: (transfer) => [recalls(transfer, 1), expires(transfer, 1), captures(transfer, 30n)]
+    actors: (transfer) => [expires(transfer, 1), captures(transfer, 30n), captures(transfer, null), voids(transfer)]
   }, ["cancelled"]),
+  ...both("by hand, from a source that has too little", {
+    accounts: [{ id: alice, funds: 69n }, { id: bob }],
+    wishes: [{ ...across, capture: "manual" }],
+    actors: (transfer) => [captures(transfer, 30n), voids(transfer)]
+  }, ["rejected"]),
   ...rejectedBecause("has too little", { id: alice, funds: 69n }),
   ...rejectedBecause("is frozen", { id: alice, funds: 100n, more: { status: "frozen" } }),
   ...rejectedBecause("does not exist", undefined),
   ...rejectedBecause("holds another currency", { id: alice, funds: 100n, currency: Scenario.USD }),
-  ...both("between accounts that are frozen, closed and opened again meanwhile", {
+  ...both(
+    "between accounts that are frozen and unfrozen meanwhile",
+    {
+      accounts,
+      wishes: [across],
+      actors: (transfer) => [recalls(transfer, 1)],
+      others: [freezes(bob), unfreezes(bob), freezes(alice)]
+    },
+    ["committed", "cancelled", "rejected"],
+    ["committed", "cancelled"]
+  ),
+  ...both("to an account that is closed while the money is on its way", {
     accounts,
     wishes: [across],
-    actors: (transfer) => [asksAgain(transfer, 1), recalls(transfer, 1)],
-    others: [operator(bob, "frozen"), operator(bob, "open"), operator(alice, "closed")]
-  }, ["committed", "cancelled", "rejected"]),
+    actors: (transfer) => [recalls(transfer, 1)],
+    others: [closes(bob), closes(bob, " again"), freezes(bob)]
+  }, ["committed", "cancelled"]),
+  ...both(
+    "from an overdrawn account that is closed while its money is held",
+    {
+      accounts: [{ id: alice, more: { floor: -100n } }, { id: bob }],
+      wishes: [across],
+      actors: (transfer) => [recalls(transfer, 1)],
+      others: [closes(alice)]
+    },
+    ["committed", "cancelled", "rejected"],
+    ["committed"]
+  ),
+  ...both(
+    "within a shard from an account that is frozen twice, unfrozen twice and closed",
+    {
+      accounts: [{ id: alice, funds: 70n }, { id: anna }],
+      wishes: [within],
+      others: [freezes(alice), freezes(alice, " again"), unfreezes(alice), unfreezes(alice, " again"), closes(alice)]
+    },
+    ["committed", "rejected"],
+    ["committed"]
+  ),
   ...both("two from one account that has enough for one", {
     accounts,
     wishes: [across, { ...across, amount: 50n }],
@@ -238,7 +408,8 @@ export const configurations: ReadonlyArray<Configuration> = [
     },
     ["committed cancelled", "cancelled committed", "cancelled cancelled"],
     ["committed cancelled"]
-  )
+  ),
+  ...reversals
 ]
 
 /** The first configuration whose name begins so. */

@@ -11,7 +11,6 @@ import { Result } from "effect"
 import { type LedgerEvent, subjectOf } from "#domain/ledger/LedgerEvent.ts"
 import type { Changes } from "#domain/ledger/Batch.ts"
 import { type ShardId, shardOfAccount } from "#domain/sharding/ShardMap.ts"
-import { ended } from "#domain/transfer/Transfer.ts"
 import * as Invariants from "./Invariants.ts"
 import type { Broken, Invariant } from "./Invariants.ts"
 import { type Letter, lettersOf, nameOf, type Network, numberOfLetter } from "./Network.ts"
@@ -26,7 +25,7 @@ export interface Found extends Broken {
 
 /** One message that changed something: what a drawing of the states shows as an arrow. */
 export interface Arrow {
-  readonly of: "transfer" | "verdict"
+  readonly of: "transfer" | "verdict" | "account"
   readonly from: string
   readonly to: string
   readonly message: string
@@ -45,6 +44,10 @@ export interface Report {
   /** How everything can end: the states of all transfers. */
   readonly endings: ReadonlySet<string>
   readonly arrows: ReadonlyMap<string, Arrow>
+  /** What instructions were answered: what is asked, and "done" or the code of the refusal. */
+  readonly answers: ReadonlySet<string>
+  /** The codes that transfers were rejected with. */
+  readonly rejections: { readonly ofTransfers: ReadonlySet<string>; readonly ofReversals: ReadonlySet<string> }
   /** How often a shard stopped, rather than go on from what cannot be. */
   readonly stops: number
   /** What broke in the first state where anything did, in which the search ended. */
@@ -147,7 +150,11 @@ export const explore = <Mail extends object>(
 ): Report => {
   const { actors, transfers } = scenario
   const wealth = Invariants.wealth(scenario.shards)
-  const arrows = new Map<string, Arrow>()
+  const seen: Seen = {
+    arrows: new Map(),
+    answers: new Set(),
+    rejections: { ofTransfers: new Set(), ofReversals: new Set() }
+  }
   const endings = new Set<string>()
   const eachShard = registry(keyOfShard)
   const together = registry<ReadonlyArray<Shard>>((shards) => shards.map(eachShard.numberOf).join())
@@ -192,6 +199,7 @@ export const explore = <Mail extends object>(
 
   const wrong = remembered((shards) => Invariants.ofState(together.at(shards), transfers, wealth))
   const wrongAtRest = remembered((shards) => Invariants.ofRest(together.at(shards), transfers))
+  const wrongWhenQuiet = remembered((shards) => Invariants.ofQuiet(together.at(shards), transfers))
   const standing = remembered((shards) => statuses(together.at(shards), scenario))
   const quiet = remembered((mail) => network.quiet(mails.at(mail)))
   const moves = remembered((mail) =>
@@ -220,7 +228,7 @@ export const explore = <Mail extends object>(
     if (typeof result === "string") return stop("the worker changes only what it has read", result)
     if (Result.isFailure(result)) return stop("no message is one that cannot be", result.failure.message)
     const { changes, shard: after } = result.success
-    note(arrows, before, after, event, changes)
+    note(seen, before, after, event, changes)
     return {
       after: placed(shards, to, after),
       told: lettersOf(after, changes.events.map((announcement) => announcement.event)),
@@ -305,10 +313,7 @@ export const explore = <Mail extends object>(
       endings.add(standing(shards).join(" "))
       if (blame(wrongAtRest(shards), () => pathTo(state))) break
     } else if (quiet(mail) && !network.lossy(mails.at(mail)) && !scenario.losesData) {
-      // Nobody was ever needed for what is on its way, only for an authorization that nobody captures.
-      const waiting = standing(shards).filter((status) => status !== "authorized" && !isEnded(status))
-      const broken = waiting.map((status): Broken => ({ invariant: "every transfer ends", detail: `one is ${status}` }))
-      if (blame(broken, () => pathTo(state))) break
+      if (blame(wrongWhenQuiet(shards), () => pathTo(state))) break
     }
 
     for (const move of moves(mail)) {
@@ -361,7 +366,7 @@ export const explore = <Mail extends object>(
     resting,
     depth: depths.reduce((most, depth) => Math.max(most, depth), 0),
     endings,
-    arrows,
+    ...seen,
     stops,
     found
   }
@@ -376,17 +381,22 @@ const attempt = (shard: Shard, message: Pick<Letter, "event" | "from">) => {
   }
 }
 
-const isEnded = (status: string): boolean => Array.from<string>(ended).includes(status)
-
 const statuses = (shards: ReadonlyArray<Shard>, { transfers }: Scenario): ReadonlyArray<string> =>
   transfers.map(({ source, transfer }) => {
     const home = shards.find(({ id, map }) => shardOfAccount(map, source) === id)
     return home?.transfers.get(transfer)?.status ?? ""
   })
 
-/** Takes down what a message did, as arrows of the drawing. */
+/** What documents are compared with. */
+interface Seen {
+  readonly arrows: Map<string, Arrow>
+  readonly answers: Set<string>
+  readonly rejections: { readonly ofTransfers: Set<string>; readonly ofReversals: Set<string> }
+}
+
+/** Takes down what a message did. */
 const note = (
-  arrows: Map<string, Arrow>,
+  { answers, arrows, rejections }: Seen,
   before: Shard,
   after: Shard,
   event: LedgerEvent,
@@ -403,6 +413,15 @@ const note = (
   const [ruled, ruling] = [before.verdicts.get(id)?.ruling, after.verdicts.get(id)?.ruling]
   if (ruling !== undefined && (ruled !== ruling || (changes.events.length > 0 && changes.transfers.length === 0))) {
     add({ of: "verdict", from: ruled ?? "[*]", to: ruling, message: type, told })
+  }
+  for (const { account, was } of changes.statuses) {
+    add({ of: "account", from: was, to: account.status, message: type, told })
+  }
+  for (const { asks, reason } of changes.instructions) answers.add(`${asks}: ${reason?.code ?? "done"}`)
+  for (const { transfer: { reason, reverses, status } } of changes.transfers) {
+    if (status !== "rejected") continue
+    const codes = reverses === null ? rejections.ofTransfers : rejections.ofReversals
+    codes.add(reason?.code ?? "no reason")
   }
 }
 

@@ -6,11 +6,28 @@ import type { Message, Origin } from "#domain/ledger/Decision.ts"
 import { InstructionId } from "#domain/ledger/Instruction.ts"
 import type { LedgerEvent } from "#domain/ledger/LedgerEvent.ts"
 import { Amount } from "#domain/money/Amount.ts"
+import type { InstructionEvent } from "#domain/transfer/Intake.ts"
 import type { Terms, TransferEvent } from "#domain/transfer/TransferEvent.ts"
 import type { Transfer } from "#domain/transfer/Transfer.ts"
 import { integer } from "../Arbitraries.ts"
 import { type BagOptions, inAnyOrder, inOrder } from "../Network.ts"
-import { alice, anna, asksAgain, bob, captures, EUR, expires, map, recalls, scenario, voids } from "../Scenario.ts"
+import {
+  alice,
+  anna,
+  asksAgain,
+  bob,
+  captures,
+  closes,
+  EUR,
+  expires,
+  freezes,
+  map,
+  recalls,
+  scenario,
+  unfreezes,
+  voids,
+  type Wish
+} from "../Scenario.ts"
 import * as ShardModel from "../ShardModel.ts"
 import type { Shard } from "../ShardModel.ts"
 import { walk } from "../Walk.ts"
@@ -61,12 +78,8 @@ const messageOf = (event: LedgerEvent, from = 0, origin: Origin = ShardModel.unk
   origin
 })
 
-const request = (terms: Terms): TransferEvent => ({
-  type: "transfer.requested",
-  ...terms,
-  capture: "automatic",
-  client: "shop"
-})
+const request = (terms: Terms) =>
+  ({ type: "transfer.requested", ...terms, capture: "automatic", client: "shop" }) as const
 
 const take = (batch: Batch, ...events: ReadonlyArray<TransferEvent>) => {
   for (const event of events) {
@@ -119,6 +132,21 @@ describe("what a batch reads", () => {
       transfers: [...needs.transfers],
       verdicts: [...needs.verdicts]
     }, { accounts: [], transfers: [], verdicts: [], ...expected })
+  })
+
+  it("for a reversal is also what became of the transfer that it reverses", () => {
+    const needs = needsOf([messageOf({ ...request(terms), reverses: near.transfer })], 0, isHome)
+    assert.deepStrictEqual([[...needs.verdicts], [...needs.reversed]], [[near.transfer], [near.transfer]])
+  })
+
+  it.each<InstructionEvent>([
+    { type: "account.freeze_requested", account: alice, instruction },
+    { type: "account.unfreeze_requested", account: alice, instruction },
+    { type: "account.close_requested", account: alice, instruction },
+    { type: "transfer.void_requested", ...terms, instruction }
+  ])("for $type is also the instruction, which may have its answer already", (event) => {
+    const needs = needsOf([messageOf(event)], 0, isHome)
+    assert.deepStrictEqual([[...needs.instructions], [...needs.accounts]], [[instruction], [alice]])
   })
 
   it("is read once, however many messages ask about it", () => {
@@ -174,6 +202,55 @@ describe("a batch", () => {
     assert.deepStrictEqual(changes.holds.map(({ change }) => change), ["placed", "settled"])
     assert.deepStrictEqual(changes.events.map(({ event }) => event.type), ["transfer.held", "transfer.committed"])
     assert.strictEqual(changes.journals.length, 1)
+  })
+
+  describe("of reversals of one transfer that credited 70", () => {
+    const there: Terms = { ...termsOf(1, alice, 70n), transfer: ShardModel.transferId(map, bob, 1), source: bob }
+    const [first, second] = [termsOf(2, bob, 40n), termsOf(3, bob, 40n)]
+    const reversal = (terms: Terms): Transfer => ({ ...wish(terms), reverses: there.transfer })
+    const reversing = (terms: Terms): TransferEvent => ({ ...request(terms), reverses: there.transfer })
+    const begun = (reversals: ReadonlyArray<Transfer>, reversed: bigint, held = 0n) =>
+      new Batch(0, isHome, {
+        accounts: new Map([[alice, standing(alice, 200n, { balance: { ...standing(alice, 200n).balance, held } })]]),
+        transfers: new Map(reversals.map((transfer) => [transfer.terms.transfer, transfer])),
+        verdicts: new Map([[there.transfer, { terms: there, from: 1, ruling: "CREDITED", reason: null }]]),
+        instructions: new Map(),
+        reversed: new Map([[there.transfer, reversed]])
+      })
+    const both = [reversal(first), reversal(second)]
+    const statuses = (batch: Batch, ...events: ReadonlyArray<TransferEvent>) =>
+      take(batch, ...events).transfers.map(({ transfer }) => transfer.status)
+    const refused: TransferEvent = {
+      type: "transfer.refused",
+      ...first,
+      reason: { code: "account_frozen", detail: "" }
+    }
+
+    it("lets a later one see what an earlier one takes", () => {
+      assert.deepStrictEqual(statuses(begun(both, 0n), reversing(first), reversing(second)), ["held", "rejected"])
+    })
+
+    it("adds what they take to what was taken before it began", () => {
+      assert.deepStrictEqual(statuses(begun(both, 40n), reversing(first), reversing(second)), ["rejected", "rejected"])
+    })
+
+    it("gives back what one took that fails in it, whenever that was", () => {
+      const failing = begun([{ ...reversal(first), status: "held" }, reversal(second)], 40n, 40n)
+      assert.deepStrictEqual(statuses(failing, refused, reversing(second)), ["cancelled", "held"])
+      assert.deepStrictEqual(
+        statuses(begun(both, 0n), reversing(first), refused, reversing(second)),
+        ["cancelled", "held"]
+      )
+    })
+
+    it("counts one that goes on from held to committed once", () => {
+      const rest = { ...second, amount: Amount.make(30n) }
+      const batch = begun([reversal(first), reversal(rest)], 0n)
+      assert.deepStrictEqual(
+        statuses(batch, reversing(first), { type: "transfer.credited", ...first }, reversing(rest)),
+        ["committed", "held"]
+      )
+    })
   })
 
   it("says of each balance which version it assumed, whatever it did to it", () => {
@@ -276,7 +353,9 @@ const wishes = Arbitrary.array(
       source: person,
       destination: person,
       amount: integer(1, 90),
-      capture: Arbitrary.schema(Schema.Literals(["automatic", "automatic", "manual"]))
+      capture: Arbitrary.schema(Schema.Literals(["automatic", "automatic", "manual"])),
+      // Some bring back what an earlier one moved, or try to.
+      reverses: Arbitrary.schema(Schema.Literals([0, 0, 1, 2]))
     }),
     ({ destination, source }) => source !== destination
   ),
@@ -299,15 +378,20 @@ const story = Arbitrary.map(Arbitrary.all({ openings, wishes }), ({ openings, wi
     name: "any",
     accounts: openings.map(({ ceiling, funds, overdraft, status }, index) => ({
       id: personOf(index),
-      funds: BigInt(funds),
+      funds: status === "closed" ? 0n : BigInt(funds),
       more: { status, floor: BigInt(-overdraft), ceiling: ceiling === null ? null : BigInt(ceiling) }
     })),
-    wishes: wishes.map(({ amount, capture, destination, source }) => ({
-      source: personOf(source),
-      destination: personOf(destination),
-      amount: BigInt(amount),
-      capture
-    })),
+    wishes: wishes.map(({ amount, capture, destination, reverses, source }, index): Wish => {
+      const reversed = wishes[index - reverses]
+      return reverses === 0 || reversed === undefined
+        ? { source: personOf(source), destination: personOf(destination), amount: BigInt(amount), capture }
+        : {
+          source: personOf(reversed.destination),
+          destination: personOf(reversed.source),
+          amount: BigInt(amount),
+          reverses: index - reverses + 1
+        }
+    }),
     actors: (terms) => [
       asksAgain(terms, 2),
       recalls(terms, 2),
@@ -315,7 +399,8 @@ const story = Arbitrary.map(Arbitrary.all({ openings, wishes }), ({ openings, wi
       captures(terms, null),
       captures(terms, terms.amount / 2n + 1n),
       voids(terms)
-    ]
+    ],
+    others: people.flatMap((id) => [freezes(id), unfreezes(id), closes(id)])
   }))
 
 const bag: BagOptions = { each: 3, repeats: Number.POSITIVE_INFINITY }
