@@ -161,25 +161,6 @@ describe("with many at once", () => {
     expect(await balanceOf(shop)).toMatchObject({ posted: "100" })
   })
 
-  it("twenty keys from 20 clients, each in an order of its own, make twenty transfers and no deadlock", async () => {
-    const before = await deadlocks(platform)
-    const shop = home(0, "twenty-keys-shop")
-    const purse = home(0, "twenty-keys-purse")
-    await open(shop)
-    await openWith(purse, "1000")
-    const answers = await Promise.all(many(20, (client) =>
-      Promise.all(many(20, async (turn) => {
-        const key = `key-${(client * 7 + turn * (client % 2 === 0 ? 1 : 19)) % 20}`
-        const { body } = await ask(key, { source: purse, destination: shop, amount: "10" }, client)
-        return `${key} ${body.id}`
-      }))))
-    const told = [...new Set(answers.flat())]
-    expect(told).toHaveLength(20)
-    await Promise.all(told.map((each) => platform.settled(each.split(" ")[1] ?? "")))
-    expect(await balanceOf(shop)).toMatchObject({ posted: "200" })
-    expect(await deadlocks(platform)).toEqual(before)
-  })
-
   it.each([
     { when: "before it wrote anything", hasWritten: false },
     { when: "after it wrote, and before it committed", hasWritten: true }

@@ -7,8 +7,8 @@ import { ShardLog } from "#domain/messaging/ShardLog.ts"
 import { Amount } from "#domain/money/Amount.ts"
 import { Currency } from "#domain/money/Currency.ts"
 import { partitionOf } from "#domain/sharding/Partition.ts"
-import { Intake } from "#domain/transfer/Intake.ts"
-import type { Capture, Terms } from "#domain/transfer/TransferEvent.ts"
+import { Intake, type TransferIntent } from "#domain/transfer/Intake.ts"
+import type { Capture } from "#domain/transfer/TransferEvent.ts"
 import * as TransferId from "#domain/transfer/TransferId.ts"
 import { random } from "#infra/Entropy.ts"
 import * as MemoryEventLog from "#infra/memory/MemoryEventLog.ts"
@@ -79,33 +79,35 @@ export const open = Effect.fnUntraced(function*(id: AccountId, kind: "customer" 
   return id
 })
 
-/** Asks for a transfer, and answers its terms. */
-export const wish = Effect.fnUntraced(function*(
+/** A wish for a transfer, with a key of its own. */
+export const intentOf = (
   source: AccountId,
   destination: AccountId,
   minor: string,
   capture: Capture = "automatic"
-) {
-  const intake = yield* Intake
-  const terms: Terms = {
+): TransferIntent => ({
+  request: request(),
+  terms: {
     transfer: TransferId.make(1_800_000_000_000 + ++keys, partitionOf(source, partitions), random),
     source,
     destination,
     amount: amount(minor),
     currency: EUR
-  }
-  yield* intake.request({
-    request: request(),
-    terms,
-    capture,
-    expiresInSeconds: capture === "manual" ? 60 : null,
-    reverses: null,
-    reference: null,
-    description: null,
-    metadata: {}
-  })
-  return terms
+  },
+  capture,
+  expiresInSeconds: capture === "manual" ? 60 : null,
+  reverses: null,
+  reference: null,
+  description: null,
+  metadata: {}
 })
+
+/** Asks for a transfer, and answers its terms. */
+export const wish = (source: AccountId, destination: AccountId, minor: string, capture?: Capture) =>
+  Effect.suspend(() => {
+    const intent = intentOf(source, destination, minor, capture)
+    return Effect.as(Intake.use((intake) => intake.request(intent)), intent.terms)
+  })
 
 /** Asks for a transfer, and answers its id. */
 export const ask = (source: AccountId, destination: AccountId, minor: string) =>
