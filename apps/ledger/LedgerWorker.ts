@@ -51,16 +51,20 @@ const work = Effect.fnUntraced(function*(lease: Lease) {
   const isBehindStop = (record: Delivered) => record.offset >= (stopped.get(record.partition) ?? record.offset + 1n)
   const stop = (record: Delivered, why: string) => {
     stopped.set(record.partition, record.offset)
-    return Effect.logError("partition stopped: a message cannot be processed", {
-      partition: record.partition,
-      offset: record.offset,
-      source: record.source,
-      position: record.position,
-      type: record.type,
-      transferId: record.subject,
-      why
-    }).pipe(Effect.andThen(Metric.update(Metrics.partitionsStopped, stopped.size)))
+    return Metrics.stopped(shard, stopped.size).pipe(Effect.andThen(
+      Effect.logError("partition stopped: a message cannot be processed", {
+        partition: record.partition,
+        offset: record.offset,
+        source: record.source,
+        position: record.position,
+        type: record.type,
+        transferId: record.subject,
+        why
+      })
+    ))
   }
+  // Whoever works the shard next meets the same messages, and says so itself.
+  yield* Effect.acquireRelease(Metrics.stopped(shard, 0), () => Metrics.stopped(shard, 0))
 
   const step = Effect.fnUntraced(function*(records: ReadonlyArray<Delivered>) {
     const begun = yield* Clock.currentTimeMillis

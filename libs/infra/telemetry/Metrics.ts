@@ -23,7 +23,7 @@ export const lostRaces = Metric.counter("ledger_lost_races_total", {
   incremental: true
 })
 export const partitionsStopped = Metric.gauge("ledger_partitions_stopped", {
-  description: "partitions that stopped at a message which cannot be processed"
+  description: "partitions of a shard that stopped at a message which cannot be processed"
 })
 export const eventsPublished = Metric.counter("relay_published_total", {
   description: "events carried from shards' logs to the event log",
@@ -42,6 +42,10 @@ export const violations = Metric.gauge("reconciler_violations", {
 })
 
 const shardLabel = (shard: number) => ({ shard: String(shard) })
+
+/** Says how many partitions of a shard this process has stopped at a message. */
+export const stopped = (shard: number, partitions: number) =>
+  Metric.update(Metric.withAttributes(partitionsStopped, shardLabel(shard)), partitions)
 
 /** Counts what one batch of the ledger worker wrote. */
 export const batchWritten = Effect.fnUntraced(
