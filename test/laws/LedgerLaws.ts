@@ -3,14 +3,19 @@
  * given once, and never writes down what the books forbid, whoever asks for it.
  */
 import { expect, layer as suite } from "@effect/vitest"
-import { Deferred, Effect, Fiber, type Layer, type Scope } from "effect"
+import { Deferred, Effect, Fiber, type Layer, Result, Schema, type Scope } from "effect"
 import { type Account, type AccountId, defaultsOf } from "#domain/account/Account.ts"
 import type { Changes, Known } from "#domain/ledger/Batch.ts"
 import type { Message } from "#domain/ledger/Decision.ts"
+import { keyOf, type LedgerEvent } from "#domain/ledger/LedgerEvent.ts"
+import { acting } from "#domain/ledger/Protocol.ts"
 import { maximum } from "#domain/money/Amount.ts"
-import { Intake } from "#domain/transfer/Intake.ts"
+import { shardOfAccount } from "#domain/sharding/ShardMap.ts"
+import { type InstructionEvent, Intake } from "#domain/transfer/Intake.ts"
 import type { Transfer, TransferStatus, Verdict } from "#domain/transfer/Transfer.ts"
-import type { Terms } from "#domain/transfer/TransferEvent.ts"
+import type { Capture, Terms } from "#domain/transfer/TransferEvent.ts"
+import type { TransferId } from "#domain/transfer/TransferId.ts"
+import * as ShardModel from "../domain/ShardModel.ts"
 import {
   accountNow,
   amount,
@@ -25,8 +30,10 @@ import {
   heldBy,
   inOneProcess,
   instructionId,
+  isHome,
   know,
   loggedAfter,
+  map,
   nameOn,
   newCurrency,
   noChanges,
@@ -36,6 +43,7 @@ import {
   readFor,
   request,
   requestedBy,
+  shards,
   terms,
   transact,
   turn,
@@ -159,6 +167,13 @@ export const ledgerLaws = <E>(name: string, world: Layer.Layer<World, E>) =>
             ["req-3", "00-trace"]
           ])
         })
+    )
+
+    it.effect.prop(
+      "holds after every turn what the model of a shard holds, whatever is asked and in whatever batches it is worked",
+      [Schema.Array(Step).check(Schema.isMinLength(30), Schema.isMaxLength(60))],
+      ([steps]) => inOneProcess(asTheModel(steps)),
+      { arbitrary: { runs: 15, seed: "as the model" } }
     )
 
     // who is second, loses ───────────────────────────────────────────────────────────────────────────────────────────
@@ -469,4 +484,130 @@ const transferNow = Effect.fnUntraced(function*(of: Terms) {
   const { transfers } = yield* know(0, { transfers: only(of.transfer) })
   const found = transfers.get(of.transfer)
   return found ?? (yield* Effect.die(new Error(`there is no ${of.transfer}`)))
+})
+
+// the model ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const small = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 5 }))
+
+/** Somebody asks for something, or a shard works what lies before it. */
+const Step = Schema.Struct({
+  what: Schema.Literals(
+    "transfer transfer transfer authorize authorize reverse reverse capture capture void freeze unfreeze work work work"
+      .split(" ")
+  ),
+  who: small,
+  whom: small,
+  amount: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 60 }))
+})
+
+/**
+ * Two customers on each shard, a bank, and a name that is nobody's. What is asked goes to the ports and to the model of
+ * test/domain alike; each turn is taken on both, and must decide and leave the same.
+ */
+const asTheModel = Effect.fnUntraced(function*(steps: ReadonlyArray<typeof Step.Type>) {
+  const intake = yield* Intake
+  // Their clearing accounts are opened in this run, by both.
+  const currency = newCurrency()
+  const bank = yield* opened(0, { kind: "external", ...defaultsOf("external"), currency })
+  const customers = yield* Effect.forEach([0, 1, 0, 1], (shard) => opened(shard, { currency }))
+  const names = [bank, ...customers, nameOn(1, "nobody")]
+  const models = yield* Effect.forEach(
+    shards,
+    Effect.fnUntraced(function*(shard) {
+      const here = [bank, ...customers].filter(isHome(shard))
+      const accounts = yield* Effect.forEach(here, accountNow)
+      return accounts.reduce(ShardModel.withAccount, ShardModel.empty(map, shard))
+    })
+  )
+  const queues: ReadonlyArray<Array<Message>> = shards.map(() => [])
+  const wishes: Array<{ readonly terms: Terms; readonly capture: Capture }> = []
+
+  const modelOf = (shard: number): ShardModel.Shard => models[shard] ?? ShardModel.empty(map, shard)
+  const send = (from: number, event: LedgerEvent) => {
+    if (acting.has(event.type)) queues[shardOfAccount(map, keyOf(event))]?.push({ event, from, origin })
+  }
+
+  const ask = Effect.fnUntraced(function*(
+    source: AccountId,
+    destination: AccountId,
+    minor: number,
+    capture: Capture,
+    reverses: TransferId | null
+  ) {
+    if (source === destination) return
+    const wish = terms(source, destination, BigInt(minor), currency)
+    yield* asked(wish, { capture, reverses, expiresInSeconds: capture === "manual" ? 600 : null })
+    const home = shardOfAccount(map, source)
+    const begun = ShardModel.requested(modelOf(home), wish, capture, reverses)
+    models[home] = begun.shard
+    wishes.push({ terms: wish, capture })
+    send(home, begun.event)
+  })
+
+  const instruct = Effect.fnUntraced(function*(event: InstructionEvent) {
+    const { record } = yield* intake.instruct({ request: request(), event })
+    const home = shardOfAccount(map, keyOf(event))
+    models[home] = ShardModel.instructed(modelOf(home), record, event)
+    send(home, event)
+  })
+
+  const work = Effect.fnUntraced(function*(shard: number, most: number) {
+    const messages = queues[shard]?.splice(0, most) ?? []
+    const changes = yield* turn(shard, messages)
+    const turned = Result.getOrThrow(ShardModel.work(modelOf(shard), messages))
+    expect(changes).toEqual(turned.changes)
+    models[shard] = turned.shard
+    for (const { event } of changes.events) send(shard, event)
+  })
+
+  for (const customer of customers) yield* ask(bank, customer, 100, "automatic", null)
+  for (const { amount: minor, what, who, whom } of steps) {
+    const [source = bank, destination = bank] = [names[who], names[whom]]
+    const wish = wishes[(who * 6 + whom) % Math.max(1, wishes.length)]
+    switch (what) {
+      case "transfer":
+        yield* ask(source, destination, minor, "automatic", null)
+        break
+      case "authorize":
+        yield* ask(source, destination, minor, "manual", null)
+        break
+      case "reverse":
+        if (wish === undefined) break
+        yield* ask(wish.terms.destination, wish.terms.source, minor, "automatic", wish.terms.transfer)
+        break
+      case "capture":
+        if (wish === undefined) break
+        yield* instruct({
+          type: "transfer.capture_requested",
+          ...wish.terms,
+          captured: amount(BigInt(minor)),
+          instruction: instructionId()
+        })
+        break
+      case "void":
+        if (wish === undefined) break
+        yield* instruct({ type: "transfer.void_requested", ...wish.terms, instruction: instructionId() })
+        break
+      case "freeze":
+      case "unfreeze": {
+        const customer = customers[who % customers.length] ?? bank
+        yield* instruct({ type: `account.${what}_requested`, account: customer, instruction: instructionId() })
+        break
+      }
+      case "work":
+        yield* work(who % 2, 1 + whom * 2)
+    }
+  }
+  while (queues.some(({ length }) => length > 0)) for (const shard of shards) yield* work(shard, 10)
+
+  for (const { accounts, id, instructions, transfers, verdicts } of models) {
+    const known = yield* know(id, {
+      accounts: new Set([...names, ...accounts.keys()]),
+      transfers: new Set(wishes.map(({ terms }) => terms.transfer)),
+      verdicts: new Set(wishes.map(({ terms }) => terms.transfer)),
+      instructions: new Set(instructions.keys())
+    })
+    expect(known).toEqual({ accounts, transfers, verdicts, instructions, reversed: new Map() })
+  }
 })
