@@ -449,11 +449,20 @@ export const ledgerLaws = <E>(name: string, world: Layer.Layer<World, E>) =>
 
     forbids(
       "an entry of nobody's",
-      "journal_credit_account_fkey",
+      "an_entry_is_of_an_account_that_exists",
       Effect.gen(function*() {
         const [alice, bob] = [yield* funded(0, 100n), yield* opened(0)]
         const changes = yield* planned([requestedBy(yield* asked(terms(alice, bob, 30n)))])
         return { ...noChanges, journals: changes.journals.map((journal) => ({ ...journal, credit: "nobody" })) }
+      })
+    )
+
+    forbids(
+      "a hold of nobody's",
+      "a_hold_is_of_an_account_that_exists",
+      Effect.gen(function*() {
+        const of = yield* asked(terms(nameOn(0), nameOn(1), 10n))
+        return { ...noChanges, holds: [{ transfer: of.transfer, account: "nobody", change: "placed", amount: 10n }] }
       })
     )
 

@@ -9,10 +9,11 @@ import * as MemorySilentTransfers from "#infra/memory/MemorySilentTransfers.ts"
 import { ConstraintViolation } from "#infra/memory/MemoryTable.ts"
 import { map, World } from "./World.ts"
 
-export const layer = Layer.sync(World, () => {
-  const shards = MemoryDatabases.emptyShards(map)
-  return {
-    process: ({ leaseMillis = 60_000 } = {}) =>
+export const layer = Layer.effect(
+  World,
+  Effect.gen(function*() {
+    const shards = MemoryDatabases.emptyShards(map)
+    const process = ({ leaseMillis = 60_000 } = {}) =>
       Layer.build(Layer.fresh(
         Layer.mergeAll(
           MemoryShards.layer,
@@ -21,11 +22,15 @@ export const layer = Layer.sync(World, () => {
           MemoryIntake.layer,
           MemorySilentTransfers.layer
         ).pipe(Layer.provide(MemoryDatabases.layer({ map, shards })))
-      )),
-    digest: (shard) => Effect.sync(() => JSON.stringify(shards[shard]?.state, plainly)),
-    constraintOf: (defect) => defect instanceof ConstraintViolation ? defect.constraint : undefined
-  }
-})
+      ))
+    return {
+      here: yield* process(),
+      process,
+      digest: (shard) => Effect.sync(() => JSON.stringify(shards[shard]?.state, plainly)),
+      constraintOf: (defect) => defect instanceof ConstraintViolation ? defect.constraint : undefined
+    }
+  })
+)
 
 const plainly = (key: string, value: unknown): unknown =>
   key === "drawn" ? undefined : typeof value === "bigint" ? `${value}` : value instanceof Map ? [...value] : value

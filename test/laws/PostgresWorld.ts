@@ -17,17 +17,19 @@ export const layer = Layer.effect(
     const postgres = yield* TestPostgres
     const shards = yield* postgres.freshShards(2, { partitions: map.partitions })
     const observers = yield* Effect.forEach(shards.urls, (url) => connect({ url, maxConnections: 1 }))
+    const process = ({ leaseMillis = 60_000 } = {}) =>
+      Effect.orDie(Layer.build(Layer.fresh(
+        Layer.mergeAll(
+          PgShards.layer,
+          PgShardLog.layer,
+          PgLeases.layer({ holder: crypto.randomUUID(), timeToLive: Duration.millis(leaseMillis) }),
+          PgIntake.layer(),
+          PgSilentTransfers.layer
+        ).pipe(Layer.provide(ShardDatabases.layer({ ...shards, role: "postgres", maxConnections: 6 })))
+      )))
     return {
-      process: ({ leaseMillis = 60_000 } = {}) =>
-        Effect.orDie(Layer.build(Layer.fresh(
-          Layer.mergeAll(
-            PgShards.layer,
-            PgShardLog.layer,
-            PgLeases.layer({ holder: crypto.randomUUID(), timeToLive: Duration.millis(leaseMillis) }),
-            PgIntake.layer(),
-            PgSilentTransfers.layer
-          ).pipe(Layer.provide(ShardDatabases.layer({ ...shards, role: "postgres", maxConnections: 6 })))
-        ))),
+      here: yield* process(),
+      process,
       digest: (shard) =>
         Effect.gen(function*() {
           const sql = observers[shard]

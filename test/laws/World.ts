@@ -26,7 +26,9 @@ import { random } from "#infra/Entropy.ts"
 export type Ports = Shards | ShardLog | Leases | Intake | SilentTransfers
 
 export class World extends Context.Service<World, {
-  /** A process: connections and a name of its own. Its leases last so long. */
+  /** A process that is there from the beginning. */
+  readonly here: Context.Context<Ports>
+  /** Another process: connections and a name of its own. Its leases last so long. */
   readonly process: (
     options?: { readonly leaseMillis?: number }
   ) => Effect.Effect<Context.Context<Ports>, never, Scope.Scope>
@@ -43,9 +45,9 @@ export const shards: ReadonlyArray<ShardId> = [0, 1]
 export const as = <A, E, R>(process: Context.Context<Ports>, work: Effect.Effect<A, E, R>) =>
   Effect.provideContext(work, process)
 
-/** Does something as a process of its own. */
+/** Does something as the process that is there from the beginning. */
 export const inOneProcess = <A, E, R>(work: Effect.Effect<A, E, R>) =>
-  Effect.flatMap(World, ({ process }) => Effect.flatMap(process(), (here) => as(here, work)))
+  Effect.flatMap(World, ({ here }) => as(here, work))
 
 // names ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -152,14 +152,14 @@ export const make = (transaction: MemoryTransaction, shard: MemoryShard) => {
     }
     for (const verdict of changes.verdicts) shard.verdicts.put(transaction, verdict.terms.transfer, verdict)
     for (const journal of journals) {
-      mustExist(journal.debit, "journal_debit_account_fkey")
-      mustExist(journal.credit, "journal_credit_account_fkey")
+      mustExist(journal.debit, "an_entry_is_of_an_account_that_exists")
+      mustExist(journal.credit, "an_entry_is_of_an_account_that_exists")
       shard.journals.put(transaction, journalKey(journal.transfer, journal.step), journal)
       shard.debits.put(transaction, entryKey(journal.debit, journal.debitSequence), journal)
       shard.credits.put(transaction, entryKey(journal.credit, journal.creditSequence), journal)
     }
     for (const hold of holds) {
-      mustExist(hold.account, "hold_account_id_fkey")
+      mustExist(hold.account, "a_hold_is_of_an_account_that_exists")
       shard.holds.put(transaction, holdKey(hold.transfer, hold.number), hold)
     }
   }
