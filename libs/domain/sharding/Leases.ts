@@ -35,11 +35,7 @@ export class Leases extends Context.Service<Leases, {
   readonly release: (lease: Lease) => Effect.Effect<void, ShardUnavailable>
 }>()("counterpoise/domain/sharding/Leases") {}
 
-/**
- * Does `work` for as long as this process holds the lease, for ever: waits for the lease, renews it, interrupts the work
- * when it is lost, and begins again whenever the work fails with an error that passes. It ends only by a defect, or by
- * being interrupted, and gives the lease back then.
- */
+/** Does `work` for a shard in a role, for as long as this process holds the lease of it; see {@link whileHeld}. */
 export const whileHolding = Effect.fnUntraced(
   function*<E extends { readonly _tag: string; readonly message: string }, R>(
     shard: ShardId,
@@ -47,36 +43,66 @@ export const whileHolding = Effect.fnUntraced(
     work: (lease: Lease) => Effect.Effect<never, E, R>
   ) {
     const leases = yield* Leases
-    const every = Duration.divideUnsafe(leases.timeToLive, 4)
-
-    const renewal = (lease: Lease) =>
-      leases.renew(lease).pipe(
-        // A shard that does not answer may be back before the lease runs out; after that the lease is lost to us.
-        Effect.retry({ while: (error) => error._tag === "ShardUnavailable", schedule: Schedule.spaced("100 millis") }),
-        Effect.timeoutOrElse({
-          duration: Duration.divideUnsafe(leases.timeToLive, 2),
-          orElse: () => Effect.fail(LeaseLost.make({ shard, role }))
-        }),
-        Effect.delay(every),
-        Effect.forever
-      )
-
-    const once = leases.acquire(shard, role).pipe(
-      Effect.flatMap((acquired) => {
-        if (acquired._tag === "None") return Effect.sleep(Duration.divideUnsafe(leases.timeToLive, 10))
-        const lease = acquired.value
-        return Effect.logInfo("lease taken", { epoch: lease.epoch }).pipe(
-          Effect.andThen(Effect.raceFirst(work(lease), renewal(lease))),
-          Effect.ensuring(Effect.ignore(leases.release(lease)))
-        )
-      }),
-      Effect.catch((error) =>
-        Effect.logWarning("work stopped, will begin again", { because: error._tag, why: error.message }).pipe(
-          Effect.andThen(Effect.sleep("200 millis"))
-        )
-      )
-    )
-    return yield* Effect.forever(once)
+    return yield* whileHeld({
+      timeToLive: leases.timeToLive,
+      acquire: leases.acquire(shard, role),
+      renew: leases.renew,
+      release: leases.release,
+      lost: LeaseLost.make({ shard, role })
+    }, work)
   },
   (effect, shard, role) => Effect.annotateLogs(effect, { shard, role })
 )
+
+/**
+ * Does `work` for as long as this process holds a lease, for ever: waits for the lease, renews it, interrupts the work
+ * when it is lost, and begins again whenever the work fails with an error that passes. It ends only by a defect, or by
+ * being interrupted, and gives the lease back then.
+ */
+export const whileHeld = Effect.fnUntraced(function*<
+  Held extends { readonly epoch: bigint },
+  Trouble extends { readonly _tag: string; readonly message: string },
+  E extends { readonly _tag: string; readonly message: string },
+  R
+>(
+  lease: {
+    readonly timeToLive: Duration.Duration
+    readonly acquire: Effect.Effect<Option.Option<Held>, Trouble>
+    readonly renew: (held: Held) => Effect.Effect<void, Trouble>
+    readonly release: (held: Held) => Effect.Effect<void, Trouble>
+    /** The one trouble that says that the lease is not ours any more; any other may pass. */
+    readonly lost: Trouble
+  },
+  work: (held: Held) => Effect.Effect<never, E, R>
+) {
+  const every = Duration.divideUnsafe(lease.timeToLive, 4)
+
+  const renewal = (held: Held) =>
+    lease.renew(held).pipe(
+      // What keeps the lease and does not answer may be back before the lease runs out; after that it is lost to us.
+      Effect.retry({ while: (error) => error._tag !== lease.lost._tag, schedule: Schedule.spaced("100 millis") }),
+      Effect.timeoutOrElse({
+        duration: Duration.divideUnsafe(lease.timeToLive, 2),
+        orElse: () => Effect.fail(lease.lost)
+      }),
+      Effect.delay(every),
+      Effect.forever
+    )
+
+  const once = lease.acquire.pipe(
+    Effect.flatMap((acquired) => {
+      if (acquired._tag === "None") return Effect.sleep(Duration.divideUnsafe(lease.timeToLive, 10))
+      const held = acquired.value
+      return Effect.logInfo("lease taken", { epoch: held.epoch }).pipe(
+        Effect.andThen(Effect.raceFirst(work(held), renewal(held))),
+        Effect.ensuring(Effect.ignore(lease.release(held)))
+      )
+    }),
+    Effect.catch((error) =>
+      Effect.logWarning("work stopped, will begin again", { because: error._tag, why: error.message }).pipe(
+        Effect.andThen(Effect.sleep("200 millis"))
+      )
+    )
+  )
+  return yield* Effect.forever(once)
+})

@@ -3,7 +3,7 @@
  */
 import { PgClient } from "@effect/sql-pg"
 import { type Cause, Context, Effect, Exit, Layer, Predicate, type Redacted, Scope } from "effect"
-import type { SqlError } from "effect/sql"
+import { SqlError } from "effect/sql"
 
 export interface ConnectionOptions {
   readonly url: Redacted.Redacted<string>
@@ -66,3 +66,13 @@ const passing = new Set(["57P01", "57P02", "57P03", "53300", "25006", "25P03"])
 /** Will the same work possibly succeed later? Everything else is a defect of ours. */
 export const isTransient = (error: SqlError.SqlError): boolean =>
   error.isRetryable || error.reason._tag === "StatementTimeoutError" || passing.has(sqlState(error) ?? "")
+
+/** What may pass becomes what `unavailable` makes of it; what can only be our mistake, a defect. */
+export const explained =
+  <Unavailable>(unavailable: (error: SqlError.SqlError) => Unavailable) =>
+  <A, E, R>(work: Effect.Effect<A, E | SqlError.SqlError, R>) =>
+    Effect.catchIf(
+      work,
+      (error): error is Extract<E | SqlError.SqlError, SqlError.SqlError> => SqlError.isSqlError(error),
+      (error) => isTransient(error) ? Effect.fail(unavailable(error)) : Effect.die(error)
+    )

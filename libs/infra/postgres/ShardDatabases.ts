@@ -7,7 +7,7 @@ import { SqlError } from "effect/sql"
 import { type ShardId, type ShardMap } from "#domain/sharding/ShardMap.ts"
 import { ShardUnavailable } from "#domain/sharding/Shards.ts"
 import { verifyIdentity, verifySchema } from "./Migrations.ts"
-import { connect, isTransient } from "./Postgres.ts"
+import { connect, explained, isTransient } from "./Postgres.ts"
 
 export interface ShardDatabaseOptions {
   /** The databases' addresses, in the order of the shards' numbers. */
@@ -83,8 +83,4 @@ const explain = (error: { readonly message: string; readonly cause?: unknown }):
 
 /** What may pass becomes ShardUnavailable; what can only be our mistake, a defect. */
 export const whatItMeans = <A, E, R>(shard: ShardId, work: Effect.Effect<A, E | SqlError.SqlError, R>) =>
-  Effect.catchIf(
-    work,
-    (error): error is Extract<E | SqlError.SqlError, SqlError.SqlError> => SqlError.isSqlError(error),
-    (error) => isTransient(error) ? Effect.fail(ShardUnavailable.make({ shard, cause: error })) : Effect.die(error)
-  )
+  explained((cause) => ShardUnavailable.make({ shard, cause }))(work)
