@@ -10,7 +10,7 @@ import type { PgClient } from "@effect/sql-pg"
 import { Context, Effect, Layer, Redacted, type Scope } from "effect"
 import { even, type ShardMap } from "#domain/sharding/ShardMap.ts"
 import * as LocalPostgres from "#infra/local/LocalPostgres.ts"
-import { migrate, migrateShard, type SchemaKind } from "#infra/postgres/Migrations.ts"
+import { migrate, migrateConsumer, migrateShard, type SchemaKind } from "#infra/postgres/Migrations.ts"
 import { connect, sqlState } from "#infra/postgres/Postgres.ts"
 
 /** Shard databases and the map that they were made for: what `ShardDatabases.layer` takes, but for the role. */
@@ -27,6 +27,8 @@ export class TestPostgres extends Context.Service<TestPostgres, {
   ) => Effect.Effect<TestShards, never, Scope.Scope>
   /** A new, empty, migrated event log. */
   readonly freshLog: Effect.Effect<Redacted.Redacted<string>, never, Scope.Scope>
+  /** A new, empty, migrated database of a consumer of that name. */
+  readonly freshConsumer: (name: string) => Effect.Effect<Redacted.Redacted<string>, never, Scope.Scope>
   /** A copy of shards with all that is in them. Nobody may be connected to the originals. */
   readonly copy: (shards: TestShards) => Effect.Effect<TestShards, never, Scope.Scope>
 }>()("counterpoise/test/TestPostgres") {
@@ -53,6 +55,7 @@ export class TestPostgres extends Context.Service<TestPostgres, {
         const template = (kind: SchemaKind) => Effect.cached(Effect.orDie(migrated(sql, kind, urlOf)))
         const shardTemplate = yield* template("shard")
         const logTemplate = yield* template("log")
+        const consumerTemplate = yield* template("consumer")
 
         return TestPostgres.of({
           freshShards: Effect.fnUntraced(function*(count, { partitions = 64 } = {}) {
@@ -67,6 +70,10 @@ export class TestPostgres extends Context.Service<TestPostgres, {
             return { urls, map: even(count, partitions) }
           }),
           freshLog: Effect.flatMap(logTemplate, (from) => create(unique("log"), from)),
+          freshConsumer: (name) =>
+            Effect.flatMap(consumerTemplate, (from) => create(unique(name), from)).pipe(
+              Effect.tap((url) => Effect.orDie(migrateConsumer(url, name)))
+            ),
           copy: Effect.fnUntraced(function*({ map, urls }) {
             const copies = yield* Effect.forEach(urls, (url, shard) => {
               const original = decodeURIComponent(new URL(Redacted.value(url)).pathname.slice(1))

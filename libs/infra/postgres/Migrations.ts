@@ -11,8 +11,8 @@ import { Migrator, SqlClient } from "effect/sql"
 import { fileURLToPath } from "node:url"
 import { connect } from "./Postgres.ts"
 
-/** What a database is migrated to be: a shard, or the embedded event log. */
-export type SchemaKind = "shard" | "log"
+/** What a database is migrated to be: a shard, the embedded event log, or a consumer's own. */
+export type SchemaKind = "shard" | "log" | "consumer"
 
 /** The database's schema is not the one this version of the program knows. Nothing was changed. */
 export class SchemaMismatch extends Schema.TaggedError<SchemaMismatch>()("SchemaMismatch", {
@@ -37,6 +37,16 @@ export class WrongShard extends Schema.TaggedError<WrongShard>()("WrongShard", {
   override get message() {
     return `the database given as shard ${this.shard} of ${this.partitions} partitions is shard ${this.foundShard} of ` +
       `${this.foundPartitions}: check SHARD_URLS and PARTITIONS`
+  }
+}
+
+/** A database says that it belongs to another consumer. */
+export class WrongConsumer extends Schema.TaggedError<WrongConsumer>()("WrongConsumer", {
+  consumer: Schema.String,
+  found: Schema.String
+}) {
+  override get message() {
+    return `the database given to the ${this.consumer} belongs to the ${this.found}: each consumer has one of its own`
   }
 }
 
@@ -100,6 +110,18 @@ export const migrateShard = Effect.fn("Migrations.migrateShard")(function*(
   return applied
 }, Effect.scoped)
 
+/** Migrates a consumer's database and tells it whose it is; refuses one that is another's already. */
+export const migrateConsumer = Effect.fn("Migrations.migrateConsumer")(function*(
+  url: Redacted.Redacted<string>,
+  consumer: string
+) {
+  const applied = yield* migrate(url, "consumer")
+  const sql = yield* connect({ url, maxConnections: 1, name: "counterpoise migrate" })
+  yield* sql`INSERT INTO consumer_identity (name) VALUES (${consumer}) ON CONFLICT DO NOTHING`
+  yield* verifyConsumer(sql, consumer)
+  return applied
+}, Effect.scoped)
+
 /** Fails unless the database is at exactly the newest schema that this version knows. */
 export const verifySchema = Effect.fn("Migrations.verifySchema")(function*(sql: PgClient.PgClient, kind: SchemaKind) {
   const known = (yield* files(kind)).at(-1)?.id ?? 0
@@ -124,4 +146,11 @@ export const verifyIdentity = Effect.fnUntraced(function*(sql: PgClient.PgClient
       foundPartitions: found.partitions
     })
   }
+})
+
+/** Fails unless the database is this consumer's. */
+export const verifyConsumer = Effect.fnUntraced(function*(sql: PgClient.PgClient, consumer: string) {
+  const rows = yield* sql<{ readonly name: string }>`SELECT name FROM consumer_identity`
+  const found = rows[0]?.name ?? "nobody"
+  if (found !== consumer) return yield* WrongConsumer.make({ consumer, found })
 })
