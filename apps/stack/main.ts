@@ -1,6 +1,7 @@
 /**
  * `npm start`: the whole platform on this machine. Real PostgreSQL from npm with two shards and the embedded event log (or
- * Kafka, with EVENT_LOG=kafka), every role in this one process, or in processes of their own with --separate.
+ * Kafka, with EVENT_LOG=kafka), every role in this one process, or in processes of their own with --separate. The notifier is
+ * one of them if WEBHOOK_URL says whom to tell.
  *
  * State stays in .data/ (COUNTERPOISE_DATA names another folder); what to call and with which key is written to
  * .data/stack.json once the API is ready.
@@ -8,13 +9,15 @@
 import { randomBytes } from "node:crypto"
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import path from "node:path"
-import { Clock, ConfigProvider, Effect, Layer, Schedule, Schema } from "effect"
+import { Clock, ConfigProvider, Effect, Layer, Option, Schedule, Schema } from "effect"
 import * as LocalPostgres from "#infra/local/LocalPostgres.ts"
 import { freePort } from "#infra/local/ServerProcess.ts"
 import * as Processes from "#infra/Processes.ts"
 import { main } from "#infra/Program.ts"
+import * as Settings from "#infra/Settings.ts"
 import { run as api } from "../api/run.ts"
 import { run as ledger } from "../ledger/run.ts"
+import { run as notifier } from "../notifier/run.ts"
 import { run as reconciler } from "../reconciler/run.ts"
 import { run as relay } from "../relay/run.ts"
 import { migrateAll } from "./migrate.ts"
@@ -53,7 +56,10 @@ const program = Effect.gen(function*() {
 
   const postgres = yield* LocalPostgres.start({ dataDir: path.join(dataDir, "postgres"), port: 54329 })
   const databases = ["counterpoise_shard_0", "counterpoise_shard_1"]
-  for (const name of [...databases, "counterpoise_log"]) {
+  // A webhook that is set half is said to be so by the notifier.
+  const { secrets, url } = yield* Settings.read(Settings.webhook)
+  const notifies = Option.isSome(url) || Option.isSome(secrets)
+  for (const name of [...databases, "counterpoise_log", ...(notifies ? ["counterpoise_notifier"] : [])]) {
     yield* LocalPostgres.createDatabase(postgres.url("postgres"), name)
   }
 
@@ -65,6 +71,7 @@ const program = Effect.gen(function*() {
     ...process.env,
     SHARD_URLS: shardUrls.join(","),
     EVENT_LOG_URL: postgres.url("counterpoise_log"),
+    ...(notifies ? { NOTIFIER_URL: postgres.url("counterpoise_notifier") } : {}),
     API_HOST: "127.0.0.1",
     API_PORT: String(apiPort),
     API_KEYS: process.env["API_KEYS"] ?? `dev:${apiKey}`
@@ -84,8 +91,9 @@ const program = Effect.gen(function*() {
     dataDir
   })
 
+  const names = ["api", "relay", "ledger", "reconciler", ...(notifies ? ["notifier"] : [])]
   const roles = separate
-    ? Effect.forEach(["api", "relay", "ledger", "reconciler"], (name) =>
+    ? Effect.forEach(names, (name) =>
       supervise({
         name,
         env: environment,
@@ -95,9 +103,10 @@ const program = Effect.gen(function*() {
             if (existsSync(stackFile)) writeStack(stack())
           })
       }), { concurrency: "unbounded", discard: true })
-    : Effect.all([api, relay, ledger, reconciler], { concurrency: "unbounded", discard: true }).pipe(
-      Effect.provide(Layer.provideMerge(Processes.eventLog, settings))
-    )
+    : Effect.all([api, relay, ledger, reconciler, ...(notifies ? [notifier] : [])], {
+      concurrency: "unbounded",
+      discard: true
+    }).pipe(Effect.provide(Layer.provideMerge(Processes.eventLog, settings)))
 
   const announce = Effect.gen(function*() {
     yield* ready(apiUrl)
@@ -106,7 +115,7 @@ const program = Effect.gen(function*() {
     process.stdout.write([
       "",
       `Counterpoise is ready after ${seconds.toFixed(1)} s: 2 shards, event log on ${eventLog}, ${
-        separate ? "4 processes" : "all roles in one process"
+        separate ? `${names.length} processes` : "all roles in one process"
       }.`,
       `  API       ${apiUrl}${apiPort === wantedPort ? "" : `   (port ${wantedPort} is taken)`}`,
       `  Docs      ${apiUrl}/docs`,

@@ -1,8 +1,10 @@
 /**
- * What the processes have in common: the databases of the shards as a role, and the event log they share.
+ * What the processes have in common: the databases of the shards as a role, and the event log they share; of consumers, a
+ * database of their own.
  */
 import { Effect, Layer, Option, Redacted } from "effect"
 import { hostname } from "node:os"
+import * as PgConsumer from "./postgres/PgConsumer.ts"
 import * as PgEventLog from "./postgres/PgEventLog.ts"
 import * as PgLeases from "./postgres/PgLeases.ts"
 import { ShardDatabases } from "./postgres/ShardDatabases.ts"
@@ -20,11 +22,21 @@ export const shardDatabases = (role: "api" | "relay" | "ledger" | "reconciler" |
     })
   }))
 
+/** Names this process in leases: unique for its life. */
+const holder = `${hostname()}:${process.pid}:${crypto.randomUUID()}`
+
 /** Leases in the name of this process. */
 export const leases = Layer.unwrap(Effect.gen(function*() {
   const { leaseTime } = yield* Settings.read(Settings.work)
-  return PgLeases.layer({ holder: `${hostname()}:${process.pid}:${crypto.randomUUID()}`, timeToLive: leaseTime })
+  return PgLeases.layer({ holder, timeToLive: leaseTime })
 }))
+
+/** The database of a consumer's own, worked in the name of this process. */
+export const consumer = (name: string, url: string) =>
+  Layer.unwrap(Effect.gen(function*() {
+    const { leaseTime } = yield* Settings.read(Settings.work)
+    return PgConsumer.layer({ url: Redacted.make(url), consumer: name, holder, timeToLive: leaseTime })
+  }))
 
 /** The event log that the environment names. */
 export const eventLog = Layer.unwrap(Effect.gen(function*() {

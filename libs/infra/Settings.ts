@@ -81,6 +81,50 @@ export const api = {
   ))
 }
 
+const whole = (name: string, byDefault: number, maximum: number) =>
+  Config.schema(
+    Schema.NumberFromString.check(Schema.isInt(), Schema.isBetween({ minimum: 1, maximum })),
+    name
+  ).pipe(Config.withDefault(byDefault))
+
+/**
+ * Where facts are told, and how: at WEBHOOK_URL, signed with WEBHOOK_SECRET, `whsec_` and 24 to 64 bytes in base64. While
+ * the secret is changed there are two, separated by a comma.
+ */
+export const webhook = {
+  url: Config.option(Config.schema(
+    Schema.String.check(
+      Schema.isPattern(/^https?:\/\/[^/?#@]+([/?][^#]*)?$/, {
+        message: "must be an http:// or https:// address, without a user, a password or a fragment"
+      })
+    ),
+    "WEBHOOK_URL"
+  )),
+  secrets: Config.option(
+    Config.schema(
+      Schema.String.check(
+        Schema.isPattern(/^whsec_[A-Za-z0-9+/]{32,86}={0,2}(,whsec_[A-Za-z0-9+/]{32,86}={0,2})*$/, {
+          message: "must be whsec_ and 24 to 64 bytes in base64 (several: separated by commas)"
+        })
+      ),
+      "WEBHOOK_SECRET"
+    ).pipe(
+      Config.map((text) =>
+        text.split(",").map((each) => Redacted.make(Buffer.from(each.slice("whsec_".length), "base64")))
+      )
+    )
+  ),
+  atOnce: whole("WEBHOOK_AT_ONCE", 8, 1_000),
+  tries: whole("WEBHOOK_TRIES", 8, 1_000),
+  patience: seconds("WEBHOOK_PATIENCE_SECONDS", 86_400)
+}
+
+/** What the notifier keeps, and where. */
+export const notifier = {
+  database: Config.option(Config.schema(url, "NOTIFIER_URL")),
+  mostParked: whole("NOTIFIER_MOST_PARKED", 100, 100_000)
+}
+
 /** Where a process without an API answers /livez, /readyz and /metrics; 0 draws a port. */
 export const health = { healthPort: Config.option(Config.Port("HEALTH_PORT")) }
 

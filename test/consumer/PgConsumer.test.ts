@@ -3,6 +3,7 @@ import { Duration, Effect, Layer, type Redacted } from "effect"
 import { migrateConsumer } from "#infra/postgres/Migrations.ts"
 import * as PgConsumer from "#infra/postgres/PgConsumer.ts"
 import { connect, sqlState } from "#infra/postgres/Postgres.ts"
+import { blocksOf, read } from "../docs/Markdown.ts"
 import { ConsumerDatabases, consumerLaws } from "../laws/ConsumerLaws.ts"
 import { TestPostgres } from "../support/TestPostgres.ts"
 
@@ -80,6 +81,25 @@ suite(TestPostgres.layer, { excludeTestServices: true })("a consumer's database 
       expect(yield* attempt(`${discard}, discarded_by = 'olga', discarded_because = ' '`)).toBe(unchecked)
       expect(yield* attempt(`${discard}, discarded_by = 'olga', discarded_because = 'told'`)).toBe("done")
       expect(yield* attempt("UPDATE parked_message SET status = 'waiting', ended_at = NULL")).toBe(restricted)
+    }))
+
+  it.effect("does what docs/webhooks.md says, statement by statement", () =>
+    Effect.gen(function*() {
+      const attempt = yield* attempts("counterpoise_consumer")
+      const statements = blocksOf(read("docs/webhooks.md")).filter(({ language }) => language === "sql")
+      const [look = "", retry = "", giveUp = ""] = statements.map(({ text }) => text)
+      expect(yield* attempt(`DO $$ BEGIN ASSERT (SELECT count(*) = 1 FROM (${look.replace(";", "")})); END $$`)).toBe(
+        "done"
+      )
+      expect(yield* attempt(giveUp.replaceAll("= 1 ", "= 2 "))).toBe("done")
+      expect(yield* attempt(`${retry.replaceAll("olga", "oscar")}`)).toBe("done")
+      const holds = (what: string) =>
+        attempt(`DO $$ BEGIN ASSERT (SELECT ${what} FROM parked_message WHERE number = 1); END $$`)
+      expect(yield* holds("trouble IS NULL AND status = 'waiting'")).toBe("done")
+      expect(yield* attempt("DO $$ BEGIN ASSERT (SELECT count(*) = 2 FROM parked_retry); END $$")).toBe("done")
+      expect(yield* attempt("UPDATE parked_message SET trouble = 'refused', detail = 'again'")).toBe("done")
+      expect(yield* attempt(giveUp)).toBe("done")
+      expect(yield* holds("status = 'discarded' AND discarded_by = 'olga'")).toBe("done")
     }))
 
   it.effect("lets the auditor read, and change nothing", () =>

@@ -41,6 +41,27 @@ export const violations = Metric.gauge("reconciler_violations", {
   description: "rows that break an invariant, found by the last check"
 })
 
+export const deliveries = Metric.counter("webhook_deliveries_total", {
+  description: "notifications posted to the receiver, by outcome: accepted, failed (tried again), refused",
+  incremental: true
+})
+export const deliverySeconds = Metric.histogram("webhook_delivery_seconds", {
+  description: "from posting a notification to the receiver's answer, or to giving up on it",
+  boundaries: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15]
+})
+export const oldestPending = Metric.gauge("webhook_oldest_pending_seconds", {
+  description: "how long ago the oldest fact happened that was read and is not delivered, parked ones left out"
+})
+export const parkedKeys = Metric.gauge("notifier_parked_keys", {
+  description: "accounts with messages that wait for a person, or are being retried"
+})
+export const notifierStopped = Metric.gauge("notifier_stopped", {
+  description: "1 while more keys would be parked than may be, and nothing more is read"
+})
+export const notifierPartitionsStopped = Metric.gauge("notifier_partitions_stopped", {
+  description: "partitions that stopped at a record which cannot be read"
+})
+
 const shardLabel = (shard: number) => ({ shard: String(shard) })
 
 /** Says how many partitions of a shard this process has stopped at a message. */
@@ -69,4 +90,19 @@ export const batchWritten = Effect.fnUntraced(
 export const carried = Effect.fnUntraced(function*(shard: number, events: number, upTo: bigint) {
   yield* Metric.update(Metric.withAttributes(eventsPublished, shardLabel(shard)), events)
   yield* Metric.update(Metric.withAttributes(relayPosition, shardLabel(shard)), upTo)
+})
+
+/** What the notifier shows of itself while it has the lease. */
+export interface NotifierState {
+  readonly parkedKeys: number
+  readonly isStopped: boolean
+  readonly partitionsStopped: number
+  readonly oldestPendingSeconds: number
+}
+
+export const notifierState = Effect.fnUntraced(function*(state: NotifierState) {
+  yield* Metric.update(parkedKeys, state.parkedKeys)
+  yield* Metric.update(notifierStopped, state.isStopped ? 1 : 0)
+  yield* Metric.update(notifierPartitionsStopped, state.partitionsStopped)
+  yield* Metric.update(oldestPending, state.oldestPendingSeconds)
 })
