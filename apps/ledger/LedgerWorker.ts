@@ -5,11 +5,11 @@
  * Exactly once: the worker's place in the log moves in the same transaction as the effects, by compare-and-set. What is
  * delivered again is below the place, or not above the highest position seen of its source shard.
  */
-import { Clock, Effect, LogLevel, Metric, Result, Schedule, Schema } from "effect"
+import { Clock, Effect, LogLevel, Metric, Result, Schedule } from "effect"
 import { Batch, needsOf } from "#domain/ledger/Batch.ts"
 import type { Message } from "#domain/ledger/Decision.ts"
 import { Ledger } from "#domain/ledger/Ledger.ts"
-import { LedgerEventJson } from "#domain/ledger/LedgerEvent.ts"
+import { fromJson } from "#domain/ledger/LedgerEvent.ts"
 import { acting } from "#domain/ledger/Protocol.ts"
 import { ConsumerPositions, type Place } from "#domain/messaging/ConsumerPositions.ts"
 import { type Delivered, EventLog } from "#domain/messaging/EventLog.ts"
@@ -19,8 +19,6 @@ import { Shards } from "#domain/sharding/Shards.ts"
 import * as Metrics from "#infra/telemetry/Metrics.ts"
 
 const mostPerBatch = 1_000
-
-const decode = Schema.decodeUnknownResult(LedgerEventJson)
 
 /** Works a shard for as long as this process holds its lease. */
 export const ledgerWorker = (shard: ShardId) => whileHolding(shard, "ledger", work)
@@ -76,9 +74,9 @@ const work = Effect.fnUntraced(function*(lease: Lease) {
       if (place === undefined || record.offset < place.next) continue
       const isNew = record.position > (place.seen.get(record.source) ?? 0n)
       if (isNew && acting.has(record.type)) {
-        const event = decode(record.payload)
+        const event = fromJson(record.payload)
         if (Result.isFailure(event)) {
-          yield* stop(record, String(event.failure))
+          yield* stop(record, event.failure.message)
           continue
         }
         const origin = { requestId: record.requestId, traceparent: record.traceparent }

@@ -2,12 +2,12 @@
  * A shard's database in memory: its tables with their constraints, its sequence of positions and its position barrier.
  * Keys and constraints are those of sql/shard, by the same names; test/laws holds both to the same laws.
  */
-import { Effect, Schema } from "effect"
+import { Effect } from "effect"
 import type { Account, Balance } from "#domain/account/Account.ts"
 import type { Announcement } from "#domain/ledger/Batch.ts"
 import type { Instruction } from "#domain/ledger/Instruction.ts"
 import type { HoldRecord, Journal } from "#domain/ledger/Journal.ts"
-import { keyOf, LedgerEventJson, subjectOf } from "#domain/ledger/LedgerEvent.ts"
+import { keyOf, subjectOf, toJson } from "#domain/ledger/LedgerEvent.ts"
 import type { LogRecord } from "#domain/messaging/EventLog.ts"
 import type { Role } from "#domain/sharding/Leases.ts"
 import { partitionOf } from "#domain/sharding/Partition.ts"
@@ -128,8 +128,6 @@ export interface ShardState {
   /** The last position drawn. */
   readonly drawn: bigint
 }
-
-const toJson = Schema.encodeSync(LedgerEventJson)
 
 export class MemoryShard {
   readonly id: ShardId

@@ -35,7 +35,7 @@ import {
   transferRequested,
   transferScope
 } from "#domain/transfer/Intents.ts"
-import { keyOf, LedgerEventJson } from "#domain/ledger/LedgerEvent.ts"
+import { keyOf, toJson } from "#domain/ledger/LedgerEvent.ts"
 import { byteas, int4s, numerics, texts } from "./Columns.ts"
 import * as GroupCommit from "./GroupCommit.ts"
 import {
@@ -52,7 +52,6 @@ import {
 } from "./Rows.ts"
 import { ShardDatabases } from "./ShardDatabases.ts"
 
-const toJson = Schema.encodeSync(LedgerEventJson)
 const transferRecords = Schema.decodeUnknownSync(Schema.Array(TransferRecordRow))
 const instructionRows = Schema.decodeUnknownSync(Schema.Array(InstructionRow))
 const accountRecords = Schema.decodeUnknownSync(Schema.Array(AccountRecordRow))

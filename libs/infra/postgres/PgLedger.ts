@@ -8,31 +8,29 @@ import type { Changes, Needs } from "#domain/ledger/Batch.ts"
 import { Ledger, LostRace } from "#domain/ledger/Ledger.ts"
 import { partitionOf } from "#domain/sharding/Partition.ts"
 import type { ShardId, ShardMap } from "#domain/sharding/ShardMap.ts"
-import { keyOf, LedgerEventJson, subjectOf } from "#domain/ledger/LedgerEvent.ts"
+import { keyOf, subjectOf, toJson } from "#domain/ledger/LedgerEvent.ts"
 import { int4s, int8s, numerics, texts } from "./Columns.ts"
 import {
-  accountColumns,
+  type AccountGiven,
   accountOf,
-  AccountRow,
+  type TransferGiven,
+  transferOf,
+  type VerdictGiven,
+  verdictOf
+} from "./LedgerRows.ts"
+import {
+  accountColumns,
   instructionColumns,
   instructionOf,
   InstructionRow,
   Numeric,
   transferColumns,
-  transferOf,
-  TransferRow,
-  verdictColumns,
-  verdictOf,
-  VerdictRow
+  verdictColumns
 } from "./Rows.ts"
 import { whatItMeans } from "./ShardDatabases.ts"
 
-const accountRows = Schema.decodeUnknownSync(Schema.Array(AccountRow))
-const transferRows = Schema.decodeUnknownSync(Schema.Array(TransferRow))
-const verdictRows = Schema.decodeUnknownSync(Schema.Array(VerdictRow))
 const instructionRows = Schema.decodeUnknownSync(Schema.Array(InstructionRow))
 const reversedRows = Schema.decodeUnknownSync(Schema.Array(Schema.Struct({ reverses: Schema.String, moving: Numeric })))
-const toJson = Schema.encodeSync(LedgerEventJson)
 
 /** How many rows were still as the batch had read them. */
 interface Written {
@@ -44,21 +42,15 @@ interface Written {
 
 export const make = (sql: PgClient.PgClient, map: ShardMap, shard: ShardId) => {
   const read = Effect.fnUntraced(function*(needs: Needs) {
-    const accounts = needs.accounts.size === 0 ? [] : accountRows(
-      yield* sql`
-        SELECT ${sql.literal(accountColumns)} FROM account JOIN balance USING (account_id)
-        WHERE account_id = ANY(${texts([...needs.accounts])}::text[])`
-    )
-    const transfers = needs.transfers.size === 0 ? [] : transferRows(
-      yield* sql`
-        SELECT ${sql.literal(transferColumns)} FROM transfer
-        WHERE transfer_id = ANY(${texts([...needs.transfers])}::text[])`
-    )
-    const verdicts = needs.verdicts.size === 0 ? [] : verdictRows(
-      yield* sql`
-        SELECT ${sql.literal(verdictColumns)} FROM verdict
-        WHERE transfer_id = ANY(${texts([...needs.verdicts])}::text[]) AND leg = 1`
-    )
+    const accounts = needs.accounts.size === 0 ? [] : yield* sql<AccountGiven>`
+      SELECT ${sql.literal(accountColumns)} FROM account JOIN balance USING (account_id)
+      WHERE account_id = ANY(${texts([...needs.accounts])}::text[])`
+    const transfers = needs.transfers.size === 0 ? [] : yield* sql<TransferGiven>`
+      SELECT ${sql.literal(transferColumns)} FROM transfer
+      WHERE transfer_id = ANY(${texts([...needs.transfers])}::text[])`
+    const verdicts = needs.verdicts.size === 0 ? [] : yield* sql<VerdictGiven>`
+      SELECT ${sql.literal(verdictColumns)} FROM verdict
+      WHERE transfer_id = ANY(${texts([...needs.verdicts])}::text[]) AND leg = 1`
     const instructions = needs.instructions.size === 0 ? [] : instructionRows(
       yield* sql`
         SELECT ${sql.literal(instructionColumns)} FROM instruction

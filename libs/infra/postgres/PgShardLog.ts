@@ -1,10 +1,10 @@
 /** The shard's `event` table as a log: read up to the position barrier, appended to after a transaction id is taken. */
-import { Effect, Layer, Schema } from "effect"
+import { Effect, Layer } from "effect"
 import type { LogRecord } from "#domain/messaging/EventLog.ts"
 import { ShardLog } from "#domain/messaging/ShardLog.ts"
 import { LeaseLost } from "#domain/sharding/Leases.ts"
 import { partitionOf } from "#domain/sharding/Partition.ts"
-import { keyOf, LedgerEventJson, subjectOf } from "#domain/ledger/LedgerEvent.ts"
+import { keyOf, subjectOf, toJson } from "#domain/ledger/LedgerEvent.ts"
 import { int4s, texts } from "./Columns.ts"
 import { transaction } from "./Postgres.ts"
 import { millis } from "./Rows.ts"
@@ -21,8 +21,6 @@ interface EventRow {
   readonly traceparent: string | null
   readonly occurred_at_millis: number
 }
-
-const toJson = Schema.encodeSync(LedgerEventJson)
 
 export const layer = Layer.effect(
   ShardLog,

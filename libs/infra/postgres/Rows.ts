@@ -143,20 +143,6 @@ export const transferRecordOf = (row: typeof TransferRecordRow.Type): TransferRe
   statusChangedAtMillis: row.status_changed_at_millis
 })
 
-export const VerdictRow = Schema.Struct({
-  ...terms,
-  ...reason,
-  ruling: Schema.Literals(["CREDITED", "REFUSED"]),
-  from_shard: Schema.Int
-})
-
-export const verdictOf = (row: typeof VerdictRow.Type) => ({
-  terms: termsOf(row),
-  from: row.from_shard,
-  ruling: row.ruling,
-  reason: reasonOf(row)
-})
-
 export const verdictColumns =
   "transfer_id, source, destination, amount, currency, reason_code, reason_detail, ruling, from_shard::int4"
 
