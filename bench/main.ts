@@ -6,13 +6,14 @@ import { parseArgs } from "node:util"
 import { writeFileSync } from "node:fs"
 import { Effect, References, Schema } from "effect"
 import { main } from "#infra/Program.ts"
+import { batch } from "./batch/Batch.ts"
 import type { Benchmark } from "./Benchmark.ts"
 import { engine } from "./engine/Engine.ts"
 import * as Machine from "./Machine.ts"
 import * as Progress from "./Progress.ts"
 import * as Report from "./Report.ts"
 
-const benchmarks: Readonly<Record<string, Benchmark>> = { engine }
+const benchmarks: Readonly<Record<string, Benchmark>> = { engine, batch }
 
 /** It was called in a way that means nothing. */
 class Usage extends Schema.TaggedError<Usage>()("Usage", { why: Schema.String }) {

@@ -23,7 +23,14 @@ import { failures } from "../../apps/api/contract/Failures.ts"
 import { TrialBalance } from "../../apps/api/contract/LedgerBooks.ts"
 import { codes } from "../../apps/api/contract/Problems.ts"
 import { Live, Ready, Version } from "../../apps/api/contract/System.ts"
-import { CaptureTransfer, RequestTransfer, Timeline, Transfer } from "../../apps/api/contract/Transfers.ts"
+import {
+  CaptureTransfer,
+  RequestedTransfers,
+  RequestTransfer,
+  RequestTransfers,
+  Timeline,
+  Transfer
+} from "../../apps/api/contract/Transfers.ts"
 import { NoMembers } from "../../apps/api/contract/Values.ts"
 import { faults, isObject } from "./conformance.ts"
 import { freshKey, get, Harness, key } from "./Harness.ts"
@@ -48,6 +55,7 @@ const requests: Readonly<Record<string, Schema.ConstraintDecoder<unknown>>> = {
   "accounts.unfreeze": NoMembers,
   "accounts.close": NoMembers,
   "transfers.request": RequestTransfer,
+  "transfers.requestAll": RequestTransfers,
   "transfers.capture": CaptureTransfer,
   "transfers.void": NoMembers
 }
@@ -69,6 +77,7 @@ const bodies: Readonly<Record<string, Schema.ConstraintDecoder<unknown>>> = {
   "transfers.request 202": Transfer,
   "transfers.request 200": Transfer,
   "transfers.get 200": Transfer,
+  "transfers.requestAll 200": RequestedTransfers,
   "transfers.capture 200": Transfer,
   "transfers.capture 202": Transfer,
   "transfers.void 200": Transfer,

@@ -1,7 +1,7 @@
 import { it } from "@effect/vitest"
 import { Effect, Result, Schema } from "effect"
 import { describe, expect } from "vitest"
-import { canonical, maximumDepth, parse } from "../../apps/api/http/StrictJson.ts"
+import { canonical, items, maximumDepth, parse } from "../../apps/api/http/StrictJson.ts"
 
 const deep = (depth: number): string => `${"{\"a\":".repeat(depth)}1${"}".repeat(depth)}`
 
@@ -82,4 +82,58 @@ describe("strict JSON", () => {
     expect(canonical(one.success)).toBe("{\"a\":true,\"b\":[1,{\"c\":\"é\",\"d\":null}]}")
     expect(canonical(other.success)).toBe(canonical(one.success))
   })
+})
+
+describe("the items of a list", () => {
+  for (
+    const [text, cut] of [
+      ["{\"all\":[]}", []],
+      [" {\t\"all\" :\r[ \n ] } ", []],
+      ["{\"all\":[1]}", ["1"]],
+      ["{\"all\":[1,\"a\",null,{\"b\":[1,2]}]}", ["1", "\"a\"", "null", "{\"b\":[1,2]}"]],
+      ["{ \"all\" : [ 1 , 2 ] }\n", ["1 ", "2 "]],
+      ["{\"all\":[\"],}\",\"\\\"]\",\"\\\\\"]}", ["\"],}\"", "\"\\\"]\"", "\"\\\\\""]],
+      // What is between two commas may be anything: that it is not JSON, its reader says.
+      ["{\"all\":[,]}", ["", ""]],
+      ["{\"all\":[1,]}", ["1", ""]],
+      ["{\"all\":[{\"a\":]}]}", ["{\"a\":]", undefined]],
+      ["{\"all\":[{\"a\"[1,2]}]}", ["{\"a\"[1,2]}"]],
+      // Not of that form
+      ["", [undefined]],
+      ["{}", [undefined]],
+      ["[1]", [undefined]],
+      ["{\"other\":[1]}", [undefined]],
+      ["{\"\\u0061ll\":[1]}", [undefined]],
+      ["{\"all\":1}", [undefined]],
+      ["{\"all\":{}}", [undefined]],
+      ["{\"all\":[1", ["1", undefined]],
+      ["{\"all\":[\"1]}", ["\"1]}", undefined]],
+      ["{\"all\":[1}", ["1", undefined]],
+      ["{\"all\":[1]", ["1", undefined]],
+      ["{\"all\":[1]]", ["1", undefined]],
+      ["{\"all\":[1],\"more\":2}", ["1", undefined]],
+      ["{\"all\":[1]}{}", ["1", undefined]],
+      ["\ufeff{\"all\":[1]}", [undefined]]
+    ] as const
+  ) {
+    it(`of ${text} are ${JSON.stringify(cut)}`, () => {
+      expect([...items(text, "all")]).toStrictEqual(cut)
+    })
+  }
+
+  const Value = Schema.Union([
+    Schema.Literals(["", "\"", "\\", "\\\"", ",", "]", "}", "{\"all\":["]),
+    Schema.String,
+    Schema.Int,
+    Schema.Null,
+    Schema.Array(Schema.Record(Schema.String, Schema.String))
+  ])
+
+  it.effect.prop("are what was put into it, whatever it is", [Schema.Array(Value), Schema.Literals([0, 2])], (
+    [values, indent]
+  ) =>
+    Effect.sync(() => {
+      const cut = [...items(JSON.stringify({ all: values }, null, indent), "all")]
+      expect(cut.map((text) => JSON.parse(text ?? "no form"))).toStrictEqual(JSON.parse(JSON.stringify(values)))
+    }), { arbitrary: { runs: 500 } })
 })

@@ -69,6 +69,10 @@ export const faults = (document: unknown, schema: unknown, value: unknown, at = 
         return fault(typeof value === "number" && value > Number(rule), "is too large")
       case "maxProperties":
         return fault(isObject(value) && Object.keys(value).length > Number(rule), "has too many members")
+      case "minItems":
+        return fault(Array.isArray(value) && value.length < Number(rule), "has too few items")
+      case "maxItems":
+        return fault(Array.isArray(value) && value.length > Number(rule), "has too many items")
       case "allOf":
         return list("allOf").flatMap((one) => faults(document, one, value, at))
       case "anyOf":

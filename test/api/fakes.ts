@@ -43,6 +43,8 @@ export class Books {
   worker: (event: InstructionEvent) => Effect.Effect<Instruction["reason"] | undefined> = () => Effect.undefined
   readonly #ends = new Map<string, Deferred.Deferred<void>>()
   mishap: Mishap = "none"
+  /** Accounts whose shard does not answer. */
+  readonly away = new Set<string>()
   /** Runs before an intent is recorded: a latch for tests of what happens meanwhile. */
   before: Effect.Effect<void> = Effect.void
 
@@ -126,6 +128,7 @@ export const intake = (books: Books): Layer.Layer<Intake> => {
     books.intents.push(intent)
     yield* mishapOf(books)
     yield* books.before
+    if (books.away.has(intent.terms.source)) return yield* ShardUnavailable.make({ shard: 1, cause: new Error("away") })
     const scope = `transfer:${intent.terms.source}`
     const resource = yield* earlier(books, scope, intent.request)
     const known = resource === undefined ? undefined : books.transfers.get(resource)

@@ -113,13 +113,6 @@ describe("what the README names", () => {
     expect(Object.keys(scripts).filter((name) => !new RegExp(`\\bnpm (run )?${name}\\b`).test(readme))).toEqual([])
   })
 
-  it("what is said not to be there yet is not there", () => {
-    const { paths }: { readonly paths: Readonly<Record<string, unknown>> } = JSON.parse(read("docs/openapi.json"))
-    const [section = ""] = /^Not there yet[^]*?\n\n/m.exec(readme) ?? []
-    const missing = [...section.matchAll(/`[A-Z]+ (\/[^`]+)`/g)].map(([, route = ""]) => route)
-    expect(missing.filter((route) => Object.hasOwn(paths, route))).toEqual([])
-  })
-
   it("tests to run are there", () => {
     const paths = [...readme.matchAll(/npm test --((?: test\/[\w/.]+)+)/g)].flatMap(([, all = ""]) =>
       all.trim().split(" ")

@@ -7,7 +7,14 @@ import type { Account, Balance, DescribeAccount, Entry, OpenAccount } from "./Ac
 import type { TrialBalance } from "./LedgerBooks.ts"
 import { type Problem, registry } from "./Problems.ts"
 import type { Live, Ready, Version } from "./System.ts"
-import type { CaptureTransfer, RequestTransfer, TimelineStep, Transfer } from "./Transfers.ts"
+import type {
+  CaptureTransfer,
+  RequestedTransfers,
+  RequestTransfer,
+  RequestTransfers,
+  TimelineStep,
+  Transfer
+} from "./Transfers.ts"
 
 const balance: typeof Balance.Encoded = {
   posted: "10000",
@@ -84,6 +91,13 @@ const committed: typeof Transfer.Encoded = {
   status_changed_at: "2026-11-21T09:31:00.051Z"
 }
 
+const requestTransfers: typeof RequestTransfers.Encoded = {
+  transfers: [
+    { idempotency_key: "salary-2026-11-anna", ...requestTransfer },
+    { idempotency_key: "salary-2026-10-anna", ...requestTransfer, reference: "salary-2026-11" }
+  ]
+}
+
 const captureTransfer: typeof CaptureTransfer.Encoded = { amount: "1000" }
 
 const authorized: typeof Transfer.Encoded = {
@@ -152,6 +166,24 @@ export const problemExample = (code: keyof typeof registry): Problem => ({
   errors: []
 })
 
+const requestedTransfers: typeof RequestedTransfers.Encoded = {
+  object: "batch",
+  accepted: 1,
+  refused: 1,
+  data: [
+    { idempotency_key: "salary-2026-11-anna", status: 202, replayed: false, transfer },
+    {
+      idempotency_key: "salary-2026-10-anna",
+      status: 422,
+      problem: {
+        ...problemExample("idempotency_key_reused"),
+        instance: "/v1/transfers/batch",
+        resource: "trf_01K92B4ZC8Q2V0M5H7W3K9RD6F"
+      }
+    }
+  ]
+}
+
 interface Example {
   readonly request?: unknown
   readonly response: Readonly<Record<string, unknown>>
@@ -175,6 +207,7 @@ export const examples: Readonly<Record<string, Example>> = {
   "accounts.balance": { response: { 200: balance } },
   "accounts.entries": { response: { 200: pageOf(entry) } },
   "transfers.request": { request: requestTransfer, response: { 202: transfer, 200: committed } },
+  "transfers.requestAll": { request: requestTransfers, response: { 200: requestedTransfers } },
   "transfers.get": { response: { 200: committed } },
   "transfers.capture": { request: captureTransfer, response: { 200: captured, 202: authorized } },
   "transfers.void": { request: {}, response: { 200: voided, 202: authorized } },
@@ -226,7 +259,8 @@ const headersOf = (operation: string, status: string): Readonly<Record<string, u
     ...(status === "202" || status === "503"
       ? { "retry-after": header("Seconds after which to look again") }
       : {}),
-    ...(operation.startsWith("transfers.") && status === "200" || instructed && status !== "202"
+    ...((operation === "transfers.request" || operation === "transfers.get") && status === "200" ||
+        instructed && status !== "202"
       ? { "preference-applied": header("`wait=N` where the preference was honoured") }
       : {}),
     ...(status === "401" ? { "www-authenticate": header("`Bearer`") } : {})

@@ -49,7 +49,11 @@ export const registry = {
     "The request did not arrive in full in time. Nothing was done; send it again with the same idempotency key.",
     true
   ),
-  payload_too_large: kind(413, "Payload too large", "The body is larger than 64 KiB. Nothing was read from it."),
+  payload_too_large: kind(
+    413,
+    "Payload too large",
+    "The body is larger than 64 KiB, or than 4 MiB where many transfers are asked for at once. Nothing was done."
+  ),
   unsupported_media_type: kind(
     415,
     "Unsupported media type",
@@ -211,8 +215,8 @@ export const registry = {
   overloaded: kind(
     503,
     "Overloaded",
-    "More requests wait to be written than the queue holds. Nothing was done. Repeat the request with the same " +
-      "idempotency key after Retry-After seconds.",
+    "More requests wait to be written than the queue holds, or too many batches are being read. Nothing was done. Repeat " +
+      "the request with the same idempotency key after Retry-After seconds.",
     true
   ),
   shard_unavailable: kind(

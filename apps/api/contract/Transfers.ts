@@ -15,6 +15,7 @@ import {
   CurrencyCode,
   Description,
   IdempotencyKey,
+  IdempotencyKeyText,
   Metadata,
   Minor,
   NoMembers,
@@ -64,7 +65,8 @@ export const Timeline = page(TimelineStep).annotate({ identifier: "Timeline" })
 /** How long an authorization lasts when its client does not say: 7 days. */
 export const defaultExpirySeconds = 7 * 24 * 60 * 60
 
-export const RequestTransfer = Schema.Struct({
+/** The members of a request for a transfer. */
+const Asked = Schema.Struct({
   source: AccountIdText,
   destination: AccountIdText,
   amount: AmountText,
@@ -85,25 +87,75 @@ export const RequestTransfer = Schema.Struct({
   reference: Schema.optionalKey(Reference),
   description: Schema.optionalKey(Description),
   metadata: Schema.optionalKey(Metadata)
-}).check(
-  Schema.makeFilter((transfer) =>
+})
+
+/** What must be true of the members together. */
+const rules = [
+  Schema.makeFilter((transfer: typeof Asked.Type) =>
     transfer.source !== transfer.destination || {
       path: ["destination"],
       issue: "must be another account than the source"
     }, { [problemAnnotation]: "same_account" satisfies Problems.Code }),
-  Schema.makeFilter((transfer) =>
+  Schema.makeFilter((transfer: typeof Asked.Type) =>
     transfer.expires_in === undefined || transfer.capture === "manual" || {
       path: ["expires_in"],
       issue: "goes with capture manual only"
     }
   ),
-  Schema.makeFilter((transfer) =>
+  Schema.makeFilter((transfer: typeof Asked.Type) =>
     transfer.reverses === undefined || transfer.capture !== "manual" || {
       path: ["capture"],
       issue: "must be automatic where a transfer is reversed"
     }
   )
-).annotate({ identifier: "RequestTransfer" })
+] as const
+
+export const RequestTransfer = Asked.check(...rules).annotate({ identifier: "RequestTransfer" })
+
+/** How much a request for many transfers may hold. */
+export const mostTransfers = { items: 10_000, bytes: 4 * 1024 * 1024 }
+
+/** A transfer among many: what is asked of it alone, and its own idempotency key. */
+export const TransferItem = Schema.Struct({
+  idempotency_key: IdempotencyKeyText.annotate({
+    description:
+      "1 to 255 visible ASCII characters; as the Idempotency-Key of this transfer, if it were asked for alone"
+  }),
+  ...Asked.fields
+}).check(...rules).annotate({ identifier: "TransferItem" })
+
+const many = <Item extends Schema.Top>(item: Item) =>
+  Schema.Struct({
+    transfers: Schema.Array(item).check(
+      Schema.isMinLength(1, { message: "must have at least 1 item" }),
+      Schema.isMaxLength(mostTransfers.items, { message: `must have at most ${mostTransfers.items} items` })
+    )
+  })
+
+export const RequestTransfers = many(TransferItem).annotate({ identifier: "RequestTransfers" })
+
+/** A request for many transfers before any of them is looked at. */
+export const Unread = many(Schema.Unknown)
+
+/** What became of the request for each transfer, in the order in which they were asked for. */
+export const RequestedTransfers = Schema.Struct({
+  object: Schema.Literal("batch"),
+  accepted: Schema.Int.annotate({ description: "How many are recorded, now or before: they have status 202" }),
+  refused: Schema.Int.annotate({ description: "How many are not" }),
+  data: Schema.Array(Schema.Union([
+    Schema.Struct({
+      idempotency_key: Schema.String,
+      status: Schema.Literal(202),
+      replayed: Schema.Boolean.annotate({ description: "Had it been recorded before?" }),
+      transfer: Transfer
+    }),
+    Schema.Struct({
+      idempotency_key: Schema.NullOr(Schema.String).annotate({ description: "null where what came is none" }),
+      status: Schema.Int.annotate({ description: "The HTTP status of this transfer, if it had been asked for alone" }),
+      problem: Problems.Problem
+    })
+  ]))
+}).annotate({ identifier: "RequestedTransfers" })
 
 export const CaptureTransfer = Schema.Struct({
   amount: Schema.optionalKey(AmountText).annotate({
@@ -157,6 +209,20 @@ export const TransfersGroup = HttpApiGroup.make("transfers").add(
       "whole or in as many parts as you like. Never more comes back than went, however many ask at once: what is too much " +
       "is rejected with `reversal_exceeds_transfer`, and what names no transfer that went the other way with " +
       "`not_reversible`. A reversal that fails gives its part back."
+  })),
+  HttpApiEndpoint.post("requestAll", "/batch", {
+    payload: RequestTransfers,
+    success: RequestedTransfers,
+    error: Problems.schemasOf(...Problems.bodied, "overloaded")
+  }).annotateMerge(OpenApi.annotations({
+    summary: "Request many transfers",
+    description:
+      "Records up to 10,000 transfers from one body of at most 4 MiB, which is 419 bytes for each of so many. " +
+      "Each has its own idempotency key in the body (there is none in the header), and its own answer: what is wrong with " +
+      "one of them, or with its shard, does not touch the others. The answer is 200 whatever became of them; read `status` " +
+      "of each. An item is the same request as if it were asked for alone under its key: it may be repeated in another " +
+      "batch, or by `POST /v1/transfers`, and is recorded once. Two items with one key are one transfer. " +
+      "`Prefer: wait` means nothing here. A body that is no JSON, or has too many items, is refused as a whole."
   })),
   HttpApiEndpoint.get("get", "/:id", {
     params: path,

@@ -95,6 +95,16 @@ export const IdempotencyKey = Schema.String.check(
   })
 )).annotateKey({ [problemAnnotation]: "idempotency_key_missing" satisfies Code })
 
+/** An idempotency key in a body: the key itself. */
+export const IdempotencyKeyText = Schema.String.annotate(
+  rule("idempotency_key_invalid", "must be 1 to 255 visible ASCII characters")
+).check(
+  Schema.isPattern(
+    /^[\x21-\x7e]{1,255}$/u,
+    rule("idempotency_key_invalid", "must be 1 to 255 visible ASCII characters")
+  )
+).annotateKey({ [problemAnnotation]: "idempotency_key_missing" satisfies Code })
+
 /** `If-Match` as it must come: one ETag of an account. Decodes to the revision that it names. */
 export const IfMatch = Schema.String.check(
   Schema.isPattern(/^"v[1-9][0-9]{0,17}"$/u, { message: "must be the ETag of the account, such as \"v3\"" })

@@ -4,15 +4,13 @@
 import { Clock, Effect, type Option, Schema } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { Queries } from "#domain/ledger/Queries.ts"
-import { partitionOf } from "#domain/sharding/Partition.ts"
 import type { ShardMap } from "#domain/sharding/ShardMap.ts"
 import { Intake, type TransferRecord } from "#domain/transfer/Intake.ts"
 import { ended } from "#domain/transfer/Transfer.ts"
 import * as TransferId from "#domain/transfer/TransferId.ts"
-import { random } from "#infra/Entropy.ts"
 import { CurrentClient } from "../contract/Authorization.ts"
 import { CounterpoiseApi } from "../contract/CounterpoiseApi.ts"
-import { CaptureTransfer, defaultExpirySeconds, RequestTransfer, Timeline, Transfer } from "../contract/Transfers.ts"
+import { CaptureTransfer, RequestTransfer, Timeline, Transfer } from "../contract/Transfers.ts"
 import { NoMembers } from "../contract/Values.ts"
 import * as Answer from "../http/Answer.ts"
 import * as Body from "../http/Body.ts"
@@ -21,6 +19,8 @@ import * as Prefer from "../http/Prefer.ts"
 import { counted, notRecorded } from "../http/Recorded.ts"
 import { answered, ofPort, Refusal } from "../http/Refusal.ts"
 import * as Instructing from "./Instructing.ts"
+import * as ManyTransfers from "./ManyTransfers.ts"
+import { intentOf, operation } from "./TransferIntents.ts"
 import * as Views from "./Views.ts"
 
 const isTransferId = Schema.is(TransferId.TransferId)
@@ -40,8 +40,9 @@ export const layer = (map: ShardMap) =>
     Effect.fn(function*(handlers) {
       const intake = yield* Intake
       const queries = yield* Queries
+      const requestAll = yield* ManyTransfers.make(map.partitions)
       const instruct = yield* Instructing.make(subject)
-      const readBody = Body.reader("POST /v1/transfers", RequestTransfer)
+      const readBody = Body.reader(operation, RequestTransfer)
       const readCapture = Body.reader("POST /v1/transfers/:id/capture", CaptureTransfer, { leftOut: true })
       const readVoid = Body.reader("POST /v1/transfers/:id/void", NoMembers, { leftOut: true })
 
@@ -69,25 +70,17 @@ export const layer = (map: ShardMap) =>
             const { name: client } = yield* CurrentClient
             const { fingerprint, value } = yield* readBody(request)
             const { requestId, traceparent } = yield* CurrentRequest
-            const millis = yield* Clock.currentTimeMillis
-            const capture = value.capture ?? "automatic"
+            const idempotencyKey = headers["idempotency-key"]
+            const intent = intentOf(
+              { client, idempotencyKey, fingerprint, requestId, traceparent },
+              value,
+              yield* Clock.currentTimeMillis,
+              map.partitions
+            )
             // Once begun it is ended, though the client may have gone away.
-            const { record, replayed } = yield* Effect.uninterruptible(intake.request({
-              request: { client, idempotencyKey: headers["idempotency-key"], fingerprint, requestId, traceparent },
-              terms: {
-                transfer: TransferId.make(millis, partitionOf(value.source, map.partitions), random),
-                source: value.source,
-                destination: value.destination,
-                amount: value.amount,
-                currency: value.currency
-              },
-              capture,
-              expiresInSeconds: capture === "manual" ? value.expires_in ?? defaultExpirySeconds : null,
-              reverses: value.reverses ?? null,
-              reference: value.reference ?? null,
-              description: value.description ?? null,
-              metadata: value.metadata ?? {}
-            })).pipe(Effect.catch(notRecorded))
+            const { record, replayed } = yield* Effect.uninterruptible(intake.request(intent)).pipe(
+              Effect.catch(notRecorded)
+            )
             yield* counted(replayed)
             const recorded = {
               location: `/v1/transfers/${record.terms.transfer}`,
@@ -109,6 +102,7 @@ export const layer = (map: ShardMap) =>
             })
           }, answered)
         )
+        .handleRaw("requestAll", ({ request }) => answered(requestAll(request)))
         .handle(
           "get",
           Effect.fnUntraced(function*({ headers, params }) {

@@ -1,7 +1,7 @@
 /**
  * What the intake said, counted by what the idempotency key meant.
  */
-import { Effect, Metric } from "effect"
+import { Array, Effect, Metric, type Result } from "effect"
 import type { ShardUnavailable } from "#domain/sharding/Shards.ts"
 import type { AccountExists, IdempotencyKeyReused, Overloaded } from "#domain/transfer/Intake.ts"
 import * as Metrics from "./Metrics.ts"
@@ -10,6 +10,21 @@ import { ofPort, type Refusal } from "./Refusal.ts"
 /** A request that was recorded: for the first time, or before. */
 export const counted = (replayed: boolean): Effect.Effect<void> =>
   Metric.update(replayed ? Metrics.idempotency.replay : Metrics.idempotency.first, 1)
+
+/** Many at once. */
+export const countedAll = (
+  outcomes: ReadonlyArray<Result.Result<{ readonly replayed: boolean }, { readonly refusal: Refusal }>>
+): Effect.Effect<void> => {
+  const recorded = Array.getSuccesses(outcomes)
+  const replays = recorded.filter(({ replayed }) => replayed).length
+  const mismatches =
+    Array.getFailures(outcomes).filter(({ refusal }) => refusal.code === "idempotency_key_reused").length
+  return Effect.all([
+    Metric.update(Metrics.idempotency.first, recorded.length - replays),
+    Metric.update(Metrics.idempotency.replay, replays),
+    Metric.update(Metrics.idempotency.mismatch, mismatches)
+  ], { discard: true })
+}
 
 /** A request that was not recorded. */
 export const notRecorded = (

@@ -30,31 +30,93 @@ const forbidden: ReadonlySet<string> = new Set(["__proto__", "constructor", "pro
 
 const quote = 0x22
 const backslash = 0x5c
+const comma = 0x2c
 const colon = 0x3a
 const openBrace = 0x7b
 const closeBrace = 0x7d
 const openBracket = 0x5b
 const closeBracket = 0x5d
 
-/** Reads one JSON object. */
-export const parse = (text: string): Result.Result<JsonObject, Fault> => {
+/**
+ * Reads one JSON object.
+ *
+ * @param what names the text in what is said against it
+ */
+export const parse = (text: string, what = "the body"): Result.Result<JsonObject, Fault> => {
   let value: Json
   try {
     value = JSON.parse(text)
   } catch {
-    return Result.fail({ code: "malformed_json", detail: text === "" ? "the body is empty" : "the body is not JSON" })
+    return Result.fail({ code: "malformed_json", detail: `${what} ${text === "" ? "is empty" : "is not JSON"}` })
   }
-  const fault = faultIn(text)
+  const fault = faultIn(text, what)
   if (fault !== undefined) return Result.fail(fault)
   return typeof value === "object" && value !== null && !isArray(value)
     ? Result.succeed(value)
-    : Result.fail({ code: "validation_failed", detail: "the body must be a JSON object" })
+    : Result.fail({ code: "validation_failed", detail: `${what} must be a JSON object` })
+}
+
+/**
+ * Cuts `{"member": […]}` into the texts of its items, so that they can be read one by one. It finds where each ends and
+ * no more: whether an item is JSON, `parse` says. Where the text is not of that form, `undefined` comes last.
+ */
+export function* items(text: string, member: string): Generator<string | undefined> {
+  let at = afterSpace(text, 0)
+  const take = (token: string): boolean => {
+    const found = text.startsWith(token, at)
+    if (found) at = afterSpace(text, at + token.length)
+    return found
+  }
+  if (!take("{") || !take(JSON.stringify(member)) || !take(":") || !take("[")) return yield undefined
+  if (!text.startsWith("]", at)) {
+    do {
+      const start = at
+      at = endOfItem(text, start)
+      yield text.slice(start, at)
+    } while (take(","))
+  }
+  if (!take("]") || !take("}") || at < text.length) yield undefined
+}
+
+const white = /[ \t\n\r]*/y
+
+const afterSpace = (text: string, at: number): number => {
+  white.lastIndex = at
+  white.test(text)
+  return white.lastIndex
+}
+
+/** Where the comma or bracket after an item is. */
+const endOfItem = (text: string, start: number): number => {
+  let depth = 0
+  for (let at = start; at < text.length; at++) {
+    switch (text.charCodeAt(at)) {
+      case quote:
+        for (at++; at < text.length && text.charCodeAt(at) !== quote; at++) {
+          if (text.charCodeAt(at) === backslash) at++
+        }
+        break
+      case openBrace:
+      case openBracket:
+        depth++
+        break
+      case closeBrace:
+      case closeBracket:
+        if (depth === 0) return at
+        depth--
+        break
+      case comma:
+        if (depth === 0) return at
+        break
+    }
+  }
+  return text.length
 }
 
 const isArray = (value: Json): value is ReadonlyArray<Json> => Array.isArray(value)
 
 // A string is a key when a colon follows it; outside of strings, JSON has colons nowhere else.
-const faultIn = (text: string): Fault | undefined => {
+const faultIn = (text: string, what: string): Fault | undefined => {
   const open: Array<Set<string> | undefined> = []
   let start = -1
   let end = -1
@@ -87,7 +149,7 @@ const faultIn = (text: string): Fault | undefined => {
       case openBracket: {
         open.push(text.charCodeAt(at) === openBrace ? new Set() : undefined)
         if (open.length > maximumDepth) {
-          return { code: "nesting_too_deep", detail: `the body nests deeper than ${maximumDepth}` }
+          return { code: "nesting_too_deep", detail: `${what} nests deeper than ${maximumDepth}` }
         }
         break
       }

@@ -273,12 +273,7 @@ export class MemoryShard {
     })
   }
 
-  /** The committed events, in their order. */
-  get events(): ReadonlyArray<LogRecord> {
-    return this.#events
-  }
-
-  /** Those after one position and up to another. */
+  /** Committed events after one position and up to another, in their order. */
   eventsBetween(after: bigint, upTo: bigint, most: number): ReadonlyArray<LogRecord> {
     const from = this.#placeAfter(after)
     return this.#events.slice(from, Math.min(this.#placeAfter(upTo), from + most))

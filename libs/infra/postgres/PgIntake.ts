@@ -59,6 +59,9 @@ const accountRecords = Schema.decodeUnknownSync(Schema.Array(AccountRecordRow))
 /** Requests in one statement: more would only hold its locks for longer. */
 const mostPerBatch = 500
 
+/** Of many that come at once, in one statement: to prepare more of them would keep everybody else waiting. */
+const mostTogether = 100
+
 export interface IntakeOptions {
   /** Requests that may wait for one shard; more are turned away with 503. */
   readonly capacity?: number
@@ -93,7 +96,7 @@ export const layer = (options: IntakeOptions = {}) =>
           const answers: Array<Exit.Exit<Recorded<TransferRecord>, IdempotencyKeyReused | ShardUnavailable>> = []
           const perShard = Map.groupBy(intents.entries(), ([, { terms }]) => shardOfAccount(map, terms.source))
           const batches = [...perShard].flatMap(([shard, mine]) =>
-            Array.chunksOf(mine, mostPerBatch).map((batch) => ({ shard, batch }))
+            Array.chunksOf(mine, mostTogether).map((batch) => ({ shard, batch }))
           )
           yield* Effect.forEach(batches, ({ batch, shard }) =>
             databases.on(shard, (sql) =>
