@@ -76,7 +76,7 @@ const work = Effect.fnUntraced(function*(lease: Lease) {
       if (isNew && acting.has(record.type)) {
         const event = fromJson(record.payload)
         if (Result.isFailure(event)) {
-          yield* stop(record, event.failure.message)
+          yield* stop(record, String(event.failure))
           continue
         }
         const origin = { requestId: record.requestId, traceparent: record.traceparent }

@@ -1,6 +1,6 @@
 /**
- * The reconciler: asks again what got no answer, by appending events only; and proves the invariants. It never touches a
- * balance, and releases nothing by age: it asks, and the destination's verdict decides.
+ * The reconciler: asks again what got no answer, by appending events only; proves the invariants; and seals what was
+ * written. It never touches a balance, and releases nothing by age: it asks, and the destination's verdict decides.
  */
 import { Clock, Duration, Effect, Metric, Random } from "effect"
 import type { LedgerEvent } from "#domain/ledger/LedgerEvent.ts"
@@ -10,6 +10,7 @@ import { idOf, type Patience, question, SilentTransfers } from "#domain/reconcil
 import { type Lease, whileHolding } from "#domain/sharding/Leases.ts"
 import type { ShardId } from "#domain/sharding/ShardMap.ts"
 import * as Metrics from "#infra/telemetry/Metrics.ts"
+import type { Sealer } from "./Sealer.ts"
 
 export interface ReconcilerOptions {
   readonly patience: Patience
@@ -17,6 +18,8 @@ export interface ReconcilerOptions {
   readonly every: Duration.Duration
   /** How often to prove the invariants. */
   readonly checkEvery: Duration.Duration
+  /** Without one, nothing is sealed. */
+  readonly sealer?: Sealer
 }
 
 const mostPerLook = 500
@@ -27,8 +30,12 @@ const longestPauseMillis = 10 * 60_000
 /** Looks after a shard's transfers and instructions for as long as this process holds the reconciler's lease. */
 export const reconciler = (shard: ShardId, options: ReconcilerOptions) =>
   whileHolding(shard, "reconciler", (lease) =>
-    // The invariants are proved over all shards at once, by whoever looks after the first.
-    shard === 0 ? Effect.raceFirst(askAgain(lease, options), prove(options)) : askAgain(lease, options))
+    Effect.raceAllFirst([
+      askAgain(lease, options),
+      // The invariants are proved over all shards at once, by whoever looks after the first.
+      ...(shard === 0 ? [prove(options)] : []),
+      ...(options.sealer === undefined ? [] : [options.sealer(lease)])
+    ]))
 
 const askAgain = Effect.fnUntraced(function*({ shard }: Lease, { every, patience }: ReconcilerOptions) {
   const silent = yield* SilentTransfers

@@ -9,12 +9,13 @@
 import { randomBytes } from "node:crypto"
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import path from "node:path"
-import { Clock, ConfigProvider, Effect, Layer, Option, Schedule, Schema } from "effect"
+import { Clock, ConfigProvider, Effect, Layer, Option, Redacted, Schedule, Schema } from "effect"
 import * as LocalPostgres from "#infra/local/LocalPostgres.ts"
 import { freePort } from "#infra/local/ServerProcess.ts"
 import * as Processes from "#infra/Processes.ts"
 import { main } from "#infra/Program.ts"
 import * as Settings from "#infra/Settings.ts"
+import { newPrivateKey, signerOf } from "#infra/Signatures.ts"
 import { run as api } from "../api/run.ts"
 import { run as ledger } from "../ledger/run.ts"
 import { run as notifier } from "../notifier/run.ts"
@@ -36,10 +37,10 @@ class NotReady extends Schema.TaggedError<NotReady>()("NotReady", { why: Schema.
   }
 }
 
-/** The development key: made once, and kept. */
-const developmentKey = () => {
-  const file = path.join(dataDir, "api-key")
-  if (!existsSync(file)) writeFileSync(file, `cp_dev_${randomBytes(18).toString("base64url")}\n`, { mode: 0o600 })
+/** A development key: made once, and kept. */
+const developmentKey = (name: string, make: () => string) => {
+  const file = path.join(dataDir, name)
+  if (!existsSync(file)) writeFileSync(file, `${make()}\n`, { mode: 0o600 })
   return readFileSync(file, "utf8").trim()
 }
 
@@ -63,7 +64,9 @@ const program = Effect.gen(function*() {
     yield* LocalPostgres.createDatabase(postgres.url("postgres"), name)
   }
 
-  const apiKey = developmentKey()
+  const apiKey = developmentKey("api-key", () => `cp_dev_${randomBytes(18).toString("base64url")}`)
+  const sealKey = process.env["SEAL_KEY"] ?? developmentKey("seal-key", newPrivateKey)
+  const sealPublicKeys = process.env["SEAL_PUBLIC_KEYS"] ?? signerOf(Redacted.make(sealKey)).publicKey.publicKey
   const apiPort = yield* freePort(wantedPort)
   const apiUrl = `http://127.0.0.1:${apiPort}`
   const shardUrls = databases.map((name) => postgres.url(name))
@@ -74,7 +77,9 @@ const program = Effect.gen(function*() {
     ...(notifies ? { NOTIFIER_URL: postgres.url("counterpoise_notifier") } : {}),
     API_HOST: "127.0.0.1",
     API_PORT: String(apiPort),
-    API_KEYS: process.env["API_KEYS"] ?? `dev:${apiKey}`
+    API_KEYS: process.env["API_KEYS"] ?? `dev:${apiKey}`,
+    SEAL_KEY: sealKey,
+    SEAL_PUBLIC_KEYS: sealPublicKeys
   }
   const settings = ConfigProvider.layer(ConfigProvider.fromEnv({ env: withoutGaps(environment) }))
   yield* Effect.provide(migrateAll, settings)
@@ -85,6 +90,7 @@ const program = Effect.gen(function*() {
     apiKey,
     docsUrl: `${apiUrl}/docs`,
     shardUrls,
+    sealPublicKeys,
     eventLog,
     pid: process.pid,
     processes: separate ? Object.fromEntries(pids) : { all: process.pid },

@@ -60,6 +60,33 @@ export const patience = {
   checkEvery: seconds("CHECK_SECONDS", 60)
 }
 
+/** What blocks are sealed with, and how often. */
+export const sealing = {
+  key: Config.option(Config.schema(
+    Schema.Redacted(Schema.String.check(
+      Schema.isPattern(/^MC4CAQAwBQYDK2VwBCIEI[A-Za-z0-9+/]{43}$/, {
+        message: "must be an Ed25519 private key: PKCS#8, DER, in base64"
+      })
+    )),
+    "SEAL_KEY"
+  )),
+  every: seconds("SEAL_SECONDS", 10)
+}
+
+/** Whose seals are trusted: the public keys, those of the past too. */
+export const seals = {
+  publicKeys: Config.option(
+    Config.schema(
+      Schema.String.check(
+        Schema.isPattern(/^MCowBQYDK2VwAyEA[A-Za-z0-9+/]{43}=(,MCowBQYDK2VwAyEA[A-Za-z0-9+/]{43}=)*$/, {
+          message: "must be Ed25519 public keys: SPKI, DER, in base64, separated by commas"
+        })
+      ),
+      "SEAL_PUBLIC_KEYS"
+    ).pipe(Config.map((text) => text.split(",")))
+  )
+}
+
 /** Where the API listens, and whom it knows: API_KEYS is `client:key,client:key`. */
 export const api = {
   host: Config.schema(Schema.NonEmptyString, "API_HOST").pipe(Config.withDefault("127.0.0.1")),

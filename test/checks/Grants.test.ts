@@ -54,6 +54,7 @@ const tables = [
   "lease",
   "relay_cursor",
   "consumer_position",
+  "sealed_block",
   "shard_identity"
 ]
 
@@ -70,6 +71,7 @@ const column: Readonly<Record<string, string>> = {
   lease: "holder",
   relay_cursor: "position",
   consumer_position: "next_offset",
+  sealed_block: "sealed_at",
   shard_identity: "shard"
 }
 
@@ -92,6 +94,10 @@ const insert: Readonly<Record<string, string>> = {
   lease: `INSERT INTO lease (role, holder, epoch, expires_at) VALUES ('none', 'nobody', 1, now())`,
   relay_cursor: `INSERT INTO relay_cursor (log, position) VALUES ('a log', 0)`,
   consumer_position: `INSERT INTO consumer_position (partition, log, next_offset) VALUES (1, 'a log', 0)`,
+  sealed_block: `INSERT INTO sealed_block (number, begins_after, up_to, leaves, root, list, previous, sealed_at, key_id,
+      signature, hash, leaf_list, secret)
+    SELECT 1, 0, 1, 1, sha256(''), sha256(''), decode(repeat('00', 32), 'hex'), now(), 'key', sha512(''), sha256(''),
+      decode(repeat('00', 40), 'hex'), ''`,
   shard_identity: `INSERT INTO shard_identity (only_row, shard, partitions) VALUES (false, 7, 64)`
 }
 
@@ -100,7 +106,7 @@ const mayInsert: Readonly<Record<Role, ReadonlyArray<string>>> = {
   api: ["account", "transfer", "idempotency_key", "event"],
   relay: ["lease", "relay_cursor"],
   ledger: ["account", "verdict", "journal", "hold", "event", "lease", "consumer_position"],
-  reconciler: ["event", "lease"],
+  reconciler: ["event", "lease", "sealed_block"],
   auditor: []
 }
 
@@ -115,7 +121,7 @@ const mayUpdate: Readonly<Record<Role, ReadonlyArray<string>>> = {
 
 const only = (names: ReadonlyArray<string>) => names.length === 0 ? "nothing" : `${names.join(", ")} and nothing else`
 
-const neverChanged = ["journal", "hold", "verdict", "event", "idempotency_key"]
+const neverChanged = ["journal", "hold", "verdict", "event", "idempotency_key", "sealed_block"]
 
 layer(Shard.layer.pipe(Layer.provideMerge(TestPostgres.layer)), { excludeTestServices: true, timeout: "2 minutes" })(
   "grants",
@@ -191,7 +197,7 @@ layer(Shard.layer.pipe(Layer.provideMerge(TestPostgres.layer)), { excludeTestSer
         expect(yield* attempt("ledger", "UPDATE account SET floor = NULL")).toBe(denied)
       }))
 
-    it.effect("nobody changes or deletes journals, holds, verdicts, events or keys: the owner is refused too", () =>
+    it.effect("nobody changes or deletes journals, holds, verdicts, events, keys or sealed blocks: the owner is refused too", () =>
       Effect.gen(function*() {
         for (const table of neverChanged) {
           for (

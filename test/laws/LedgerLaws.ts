@@ -256,6 +256,37 @@ export const ledgerLaws = <E>(name: string, world: Layer.Layer<World, E>) =>
         return [[yield* instructed(alice)], [yield* instructed(alice)]] as const
       }))
 
+    law(
+      "lets who marks an account lose that is no longer as it was read, whatever became of its balance",
+      () =>
+        Effect.gen(function*() {
+          const account = yield* accountNow(yield* opened(0))
+          const frozen = {
+            ...noChanges,
+            statuses: [{ was: "open", account: { ...account, status: "frozen" } }]
+          } as const
+          yield* commit(frozen)
+          expect(yield* failing(commit(frozen))).toMatchObject({ error: { _tag: "LostRace" }, left: "no trace" })
+        })
+    )
+
+    law(
+      "lets who answers an instruction lose that has its answer, and keeps the answer that it has",
+      () =>
+        Effect.gen(function*() {
+          const { event: { instruction: id } } = yield* instructed(yield* opened(0))
+          const { instructions } = yield* know(0, { instructions: only(id) })
+          const [open] = instructions.values()
+          if (open === undefined) return yield* Effect.die("not recorded")
+          yield* commit({ ...noChanges, instructions: [{ ...open, status: "done" }] })
+          const refused = { ...open, status: "refused", reason: { code: "no", detail: "" } } as const
+          expect(yield* failing(commit({ ...noChanges, instructions: [refused] }))).toMatchObject({
+            error: { _tag: "LostRace" },
+            left: "no trace"
+          })
+        })
+    )
+
     // what is given once ─────────────────────────────────────────────────────────────────────────────────────────────
 
     law("gives a verdict once and for ever, whoever rules otherwise later", () =>

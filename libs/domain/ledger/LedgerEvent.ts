@@ -28,10 +28,10 @@ export const toJson = (event: LedgerEvent): string => {
 const decode = Schema.decodeUnknownResult(LedgerEvent)
 
 /** What comes from outside is checked by its schema; JSON is read beside it, in two thirds of the time. */
-export const fromJson = (json: string): Result.Result<LedgerEvent, { readonly message: string }> =>
+export const fromJson = (json: string): Result.Result<LedgerEvent, Error> =>
   Result.flatMap(Result.try({ try: (): unknown => JSON.parse(json), catch: notJson }), decode)
 
-const notJson = (error: unknown) => ({ message: error instanceof Error ? error.message : String(error) })
+const notJson = (error: unknown): Error => error instanceof Error ? error : new Error(String(error))
 
 /** The account that acts next on an event, and so the key under which it travels. */
 export const keyOf = (event: LedgerEvent): AccountId => {

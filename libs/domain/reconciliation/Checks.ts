@@ -9,7 +9,7 @@
  * went on between the two can seem to lack its verdict; a third look at the destination settles that, and what is still
  * missing is missing. Nothing is tolerated for being recent.
  */
-import { Context, type Duration, type Effect } from "effect"
+import { Clock, Context, type Duration, Effect } from "effect"
 import { partitionOf } from "../sharding/Partition.ts"
 import { type ShardId, type ShardMap, shardOfAccount } from "../sharding/ShardMap.ts"
 import type { ShardUnavailable } from "../sharding/Shards.ts"
@@ -341,3 +341,53 @@ export const acrossChecks: ReadonlyArray<AcrossCheck> = [
     decide: allSumToZero
   }
 ]
+
+/** How a shard is asked for its part of the evidence. Each answer is one snapshot of that shard. */
+export interface Looks<E, R> {
+  readonly ruled: (shard: ShardId) => Effect.Effect<Evidence["ruled"], E, R>
+  readonly stood: (shard: ShardId) => Effect.Effect<Evidence["stood"], E, R>
+  /** The verdicts on these transfers, where there are some by now. */
+  readonly late: (
+    shard: ShardId,
+    transfers: ReadonlyArray<string>
+  ) => Effect.Effect<ReadonlyArray<VerdictEvidence>, E, R>
+}
+
+/** Takes the evidence of all shards, in the order that makes up for their having no common snapshot, and decides. */
+export const checkAcross = Effect.fnUntraced(function*<E, R>(
+  map: ShardMap,
+  { late, ruled, stood }: Looks<E, R>,
+  { atRest }: CheckOptions
+) {
+  const shards = [...new Set(map.homes)]
+  const everywhere = <A>(look: (shard: ShardId) => Effect.Effect<A, E, R>) =>
+    Effect.forEach(shards, look, { concurrency: 2 })
+  const begun = yield* Clock.currentTimeMillis
+  const first = yield* everywhere(ruled)
+  const second = yield* everywhere(stood)
+  const looks = {
+    ruled: {
+      verdicts: first.flatMap((look) => look.verdicts),
+      clearing: first.flatMap((look) => look.clearing)
+    },
+    stood: {
+      transfers: second.flatMap((look) => look.transfers),
+      clearing: second.flatMap((look) => look.clearing),
+      accounts: second.flatMap((look) => look.accounts),
+      sums: second.flatMap((look) => look.sums)
+    }
+  }
+  const suspects = atRest ? [] : withoutVerdict(looks)
+  const third = suspects.length === 0 ? [] : yield* everywhere((shard) => late(shard, suspects))
+  const evidence: Evidence = { ...looks, late: third.flat() }
+  const millis = (yield* Clock.currentTimeMillis) - begun
+  return acrossChecks.map((check): Run => ({
+    check,
+    shard: null,
+    millis,
+    violations: check.decide(evidence, map).slice(0, mostViolations).map((violation) => ({
+      check: check.name,
+      ...violation
+    }))
+  }))
+})

@@ -273,7 +273,12 @@ export class MemoryShard {
     })
   }
 
-  /** Committed events after one position and up to another, in their order. */
+  /** The committed events, in their order. */
+  get events(): ReadonlyArray<LogRecord> {
+    return this.#events
+  }
+
+  /** Those after one position and up to another. */
   eventsBetween(after: bigint, upTo: bigint, most: number): ReadonlyArray<LogRecord> {
     const from = this.#placeAfter(after)
     return this.#events.slice(from, Math.min(this.#placeAfter(upTo), from + most))

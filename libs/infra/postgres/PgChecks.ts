@@ -4,22 +4,20 @@
  */
 import { NodeServices } from "@effect/platform-node"
 import type { PgClient } from "@effect/sql-pg"
-import { Clock, Duration, Effect, FileSystem, Layer, Schema } from "effect"
+import { Duration, Effect, FileSystem, Layer, Schema } from "effect"
 import { fileURLToPath } from "node:url"
 import {
   type AccountEvidence,
   acrossChecks,
   type Check,
+  checkAcross,
   type CheckOptions,
   Checks,
   type ClearingEvidence,
-  type Evidence,
   mostViolations,
-  type Run,
   type SumEvidence,
   type TransferEvidence,
-  type VerdictEvidence,
-  withoutVerdict
+  type VerdictEvidence
 } from "#domain/reconciliation/Checks.ts"
 import type { ShardId } from "#domain/sharding/ShardMap.ts"
 import { TransferStatus } from "#domain/transfer/Transfer.ts"
@@ -226,44 +224,18 @@ export const layer = Layer.effect(
           sums: sums(sql, shard)
         }))
 
-    const checkAcross = Effect.fn("PgChecks.across")(function*(options: CheckOptions) {
-      const begun = yield* Clock.currentTimeMillis
-      const ruled = yield* everywhere(ruledBy(options))
-      const stood = yield* everywhere(stoodOn(options))
-      const looks = {
-        ruled: {
-          verdicts: ruled.flatMap((look) => look.verdicts),
-          clearing: ruled.flatMap((look) => look.clearing)
-        },
-        stood: {
-          transfers: stood.flatMap((look) => look.transfers),
-          clearing: stood.flatMap((look) => look.clearing),
-          accounts: stood.flatMap((look) => look.accounts),
-          sums: stood.flatMap((look) => look.sums)
-        }
-      }
-      const suspects = options.atRest ? [] : withoutVerdict(looks)
-      const late = suspects.length === 0
-        ? []
-        : yield* everywhere((shard) => snapshot(shard, options, (sql) => verdicts(sql, shard, suspects)))
-      const evidence: Evidence = { ...looks, late: late.flat() }
-      const millis = (yield* Clock.currentTimeMillis) - begun
-      return acrossChecks.map((check): Run => ({
-        check,
-        shard: null,
-        millis,
-        violations: check.decide(evidence, databases.map).slice(0, mostViolations).map((violation) => ({
-          check: check.name,
-          ...violation
-        }))
-      }))
-    })
+    const across = (options: CheckOptions) =>
+      checkAcross(databases.map, {
+        ruled: ruledBy(options),
+        stood: stoodOn(options),
+        late: (shard, transfers) => snapshot(shard, options, (sql) => verdicts(sql, shard, transfers))
+      }, options)
 
     return Checks.of({
       all: [...onEachShard, ...acrossChecks],
       run: Effect.fn("PgChecks.run")(function*(options) {
         const perShard = yield* everywhere(checkShard(options))
-        return [...perShard.flat(), ...yield* checkAcross(options)]
+        return [...perShard.flat(), ...yield* across(options)]
       })
     })
   })

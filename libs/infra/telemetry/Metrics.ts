@@ -40,6 +40,17 @@ export const askedAgain = Metric.counter("reconciler_asked_again_total", {
 export const violations = Metric.gauge("reconciler_violations", {
   description: "rows that break an invariant, found by the last check"
 })
+export const eventsSealed = Metric.counter("sealer_events_total", {
+  description: "events put into sealed blocks",
+  incremental: true
+})
+export const sealedPosition = Metric.gauge("sealer_position", {
+  description: "how far a shard's log has been sealed",
+  bigint: true
+})
+export const sealingStopped = Metric.gauge("sealer_stopped", {
+  description: "1 where a shard is not sealed any more, because its chain was changed"
+})
 
 export const deliveries = Metric.counter("webhook_deliveries_total", {
   description: "notifications posted to the receiver, by outcome: accepted, failed (tried again), refused",
@@ -105,4 +116,10 @@ export const notifierState = Effect.fnUntraced(function*(state: NotifierState) {
   yield* Metric.update(notifierStopped, state.isStopped ? 1 : 0)
   yield* Metric.update(notifierPartitionsStopped, state.partitionsStopped)
   yield* Metric.update(oldestPending, state.oldestPendingSeconds)
+})
+
+/** Counts what one block sealed. */
+export const sealed = Effect.fnUntraced(function*(shard: number, events: number, upTo: bigint) {
+  yield* Metric.update(Metric.withAttributes(eventsSealed, shardLabel(shard)), events)
+  yield* Metric.update(Metric.withAttributes(sealedPosition, shardLabel(shard)), upTo)
 })
