@@ -45,8 +45,10 @@ export const layer = Layer.effect(
       const fresh = yield* databases.transact(shard, (transaction, database) =>
         Effect.gen(function*() {
           yield* transaction.arrival
-          yield* transaction.claim(database.keys, asked.map(({ key }) => key))
-          yield* transaction.claim(database.transfers, asked.map(({ intent }) => intent.terms.transfer))
+          yield* transaction.claim(() =>
+            database.keys.claim(transaction, asked.map(({ key }) => key)) ??
+              database.transfers.claim(transaction, asked.map(({ intent }) => intent.terms.transfer))
+          )
           const rows = new Map<number, TransferRow>()
           const announcements = asked.flatMap(({ index, intent, key }) => {
             const { request, terms: { transfer } } = intent
@@ -112,11 +114,11 @@ export const layer = Layer.effect(
         const opened = yield* databases.transact(shard, (transaction, database) =>
           Effect.gen(function*() {
             yield* transaction.arrival
-            yield* transaction.claim(database.keys, [key])
+            yield* transaction.claim(() => database.keys.claim(transaction, [key]))
             if (!spend(transaction, database, key, request, id)) return undefined
-            yield* transaction.claim(database.accounts, [id])
+            yield* transaction.claim(() => database.accounts.claim(transaction, [id]))
             if (database.accounts.get(transaction, id) !== undefined) return yield* AccountExists.make({ account: id })
-            yield* transaction.claim(database.balances, [id])
+            yield* transaction.claim(() => database.balances.claim(transaction, [id]))
             const { balance, ...account } = newAccount(intent)
             const { metadata } = intent
             const row = { account, metadata, revision: 1n, createdAtMillis: transaction.begunAtMillis }
@@ -145,9 +147,9 @@ export const layer = Layer.effect(
         const isFresh = yield* databases.transact(shard, (transaction, database) =>
           Effect.gen(function*() {
             yield* transaction.arrival
-            yield* transaction.claim(database.keys, [key])
+            yield* transaction.claim(() => database.keys.claim(transaction, [key]))
             if (!spend(transaction, database, key, request, instruction.id)) return false
-            yield* transaction.claim(database.instructions, [instruction.id])
+            yield* transaction.claim(() => database.instructions.claim(transaction, [instruction.id]))
             if (database.instructions.get(transaction, instruction.id) !== undefined) {
               throw new ConstraintViolation("instruction_pkey")
             }
@@ -173,7 +175,7 @@ export const layer = Layer.effect(
         const isChanged = yield* databases.transact(shard, (transaction, { accounts }) =>
           Effect.gen(function*() {
             yield* transaction.arrival
-            yield* transaction.claim(accounts, [id])
+            yield* transaction.claim(() => accounts.claim(transaction, [id]))
             const row = accounts.get(transaction, id)
             if (row?.revision !== revision) return false
             accounts.put(transaction, id, { ...row, metadata, revision: revision + 1n })

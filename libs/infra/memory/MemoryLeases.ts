@@ -22,7 +22,7 @@ export const layer = ({ holder, timeToLive }: LeaseOptions) =>
           databases.transact(shard, (transaction, { leases }) =>
             Effect.gen(function*() {
               yield* transaction.arrival
-              yield* transaction.claim(leases, [role])
+              yield* transaction.claim(() => leases.claim(transaction, [role]))
               const now = yield* Clock.currentTimeMillis
               const found = leases.get(transaction, role)
               if (found !== undefined && found.expiresAtMillis > now) return Option.none()
@@ -35,7 +35,7 @@ export const layer = ({ holder, timeToLive }: LeaseOptions) =>
           databases.transact(shard, (transaction, { leases }) =>
             Effect.gen(function*() {
               yield* transaction.arrival
-              yield* transaction.claim(leases, [role])
+              yield* transaction.claim(() => leases.claim(transaction, [role]))
               const found = leases.get(transaction, role)
               if (found?.epoch !== epoch || found.holder !== holder) return yield* LeaseLost.make({ shard, role })
               leases.put(transaction, role, { ...found, expiresAtMillis: (yield* Clock.currentTimeMillis) + lasting })
@@ -45,7 +45,7 @@ export const layer = ({ holder, timeToLive }: LeaseOptions) =>
           databases.transact(shard, (transaction, { leases }) =>
             Effect.gen(function*() {
               yield* transaction.arrival
-              yield* transaction.claim(leases, [role])
+              yield* transaction.claim(() => leases.claim(transaction, [role]))
               const found = leases.get(transaction, role)
               if (found?.epoch !== epoch || found.holder !== holder) return
               leases.put(transaction, role, { ...found, expiresAtMillis: yield* Clock.currentTimeMillis })

@@ -25,7 +25,7 @@ export const layer = Layer.effect(
         databases.transact(shard, (transaction, { cursors, leases }) =>
           Effect.gen(function*() {
             yield* transaction.arrival
-            yield* transaction.claim(cursors, [log])
+            yield* transaction.claim(() => cursors.claim(transaction, [log]))
             const isCurrent = leases.rows.get(role)?.epoch === epoch
             if (!isCurrent || to < (cursors.get(transaction, log) ?? to)) return yield* LeaseLost.make({ shard, role })
             cursors.put(transaction, log, to)

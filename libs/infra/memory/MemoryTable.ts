@@ -2,7 +2,7 @@
  * Rows by key, and who is writing them: what a table of a database is to transactions under READ COMMITTED. What a
  * transaction writes is seen by itself alone until it commits, and a row that it claimed is its own until it ends.
  */
-import type { Claimable, MemoryTransaction } from "./MemoryTransaction.ts"
+import type { MemoryTransaction } from "./MemoryTransaction.ts"
 
 /** A constraint of the tables was about to be broken. It is a defect, as it is with a database: nobody can act on it. */
 export class ConstraintViolation extends Error {
@@ -29,7 +29,7 @@ interface Claim<Row> {
   row: Row | undefined
 }
 
-export class MemoryTable<Key, Row> implements Claimable<Key> {
+export class MemoryTable<Key, Row> {
   #rows: Map<Key, Row> = new Map()
   readonly #claims = new Map<Key, Claim<Row>>()
   readonly #constraints: ReadonlyArray<readonly [name: string, holds: (row: Row, before: Row | undefined) => boolean]>
@@ -57,6 +57,7 @@ export class MemoryTable<Key, Row> implements Claimable<Key> {
     return claim?.by === transaction && claim.row !== undefined ? claim.row : this.#rows.get(key)
   }
 
+  /** Claims rows, written or to be written, one after the other, up to the first that is another's; answers whose it is. */
   claim(transaction: MemoryTransaction, keys: ReadonlyArray<Key>): MemoryTransaction | undefined {
     for (const key of keys) {
       const claim = this.#claims.get(key)

@@ -18,12 +18,6 @@ export const patience = {
 
 export const unavailable = (shard: ShardId, why: string) => ShardUnavailable.make({ shard, cause: new Error(why) })
 
-/** Something with rows that one transaction at a time may write: claims them one after the other, up to one that is another's. */
-export interface Claimable<Key> {
-  /** Answers whose that one is. */
-  readonly claim: (transaction: MemoryTransaction, keys: ReadonlyArray<Key>) => MemoryTransaction | undefined
-}
-
 export class MemoryTransaction {
   readonly shard: ShardId
   readonly begunAtMillis: number
@@ -52,12 +46,15 @@ export class MemoryTransaction {
     return Effect.map(this.arrival, body)
   }
 
-  /** Makes rows this transaction's own until it ends. Waits for those who have them now, each in turn. */
-  claim<Key>(table: Claimable<Key>, keys: ReadonlyArray<Key>): Effect.Effect<void, ShardUnavailable> {
+  /**
+   * Makes rows this transaction's own until it ends, in a part of a statement that is done at once. It names the owner of a
+   * row that is another's: then this waits for that one, and begins it again.
+   */
+  claim(rows: () => MemoryTransaction | undefined): Effect.Effect<void, ShardUnavailable> {
     return Effect.suspend(() => {
-      const owner = table.claim(this, keys)
+      const owner = rows()
       this.hasWritten = true
-      return owner === undefined ? Effect.void : Effect.andThen(this.#waitFor(owner), this.claim(table, keys))
+      return owner === undefined ? Effect.void : Effect.andThen(this.#waitFor(owner), this.claim(rows))
     })
   }
 
