@@ -24,7 +24,7 @@ class HealthyBooks extends Context.Service<HealthyBooks, {
   )
 }
 
-/** What a case may name: accounts and transfers of the books. */
+/** What a case may name: accounts, transfers and instructions of the books. */
 interface Names extends Omit<Books, "transfer"> {
   readonly id: (name: TransferName) => string
 }
@@ -66,6 +66,19 @@ const posted = (id: string, step: string, debit: string, credit: string, amount:
      credit_account, credit_sequence, credit_posted)
    SELECT '${id}', '${step}', ${amount}, 'EUR', d.account_id, d.sequence, d.posted, c.account_id, c.sequence, c.posted
    FROM balance AS d, balance AS c WHERE d.account_id = '${debit}' AND c.account_id = '${credit}'`
+]
+
+/** Says of a transfer, in its row and in its request, that it reverses another. */
+const reversing = (id: string, reverses: string) => [
+  `UPDATE transfer SET reverses = '${reverses}' WHERE transfer_id = '${id}'`,
+  `UPDATE event SET payload = jsonb_set(payload::jsonb, '{reverses}', '"${reverses}"')
+   WHERE subject = '${id}' AND type = 'transfer.requested'`
+]
+
+/** A fact of an account that is told in good order, whatever it says. */
+const told = (type: string, account: string) => [
+  `INSERT INTO event (type, subject, key, partition, payload)
+   VALUES ('${type}', '${account}', '${account}', 0, json_build_object('type', '${type}', 'account', '${account}'))`
 ]
 
 const forged = "trf_0000000000000000000000000F"
@@ -429,7 +442,9 @@ const cases: ReadonlyArray<Case> = [
   },
   {
     name: "an account was never announced",
-    plant: ({ at }) => ({ 0: [`DELETE FROM event WHERE subject = '${at.ann0}'`] }),
+    plant: ({ at }) => ({
+      0: [`DELETE FROM event WHERE subject = '${at.ann0}' AND type = 'account.opened'`]
+    }),
     found: ["accounts_are_as_they_were_opened"]
   },
   {
@@ -454,14 +469,21 @@ const cases: ReadonlyArray<Case> = [
   {
     name: "the idempotency key of a transfer is deleted",
     plant: ({ id }) => ({ 0: [`DELETE FROM idempotency_key WHERE resource_id = '${id("local")}'`] }),
-    found: ["every_transfer_came_with_a_key"]
+    found: ["every_request_came_with_a_key"]
+  },
+  {
+    name: "the idempotency key of an instruction is deleted",
+    plant: ({ instruction }) => ({
+      0: [`DELETE FROM idempotency_key WHERE resource_id = '${instruction("freezeEve")}'`]
+    }),
+    found: ["every_request_came_with_a_key"]
   },
   {
     name: "an idempotency key leads to something else",
     plant: ({ id }) => ({
       0: [`UPDATE idempotency_key SET resource_id = '${forged}' WHERE resource_id = '${id("local")}'`]
     }),
-    found: ["idempotency_keys_lead_to_what_they_made", "every_transfer_came_with_a_key"]
+    found: ["idempotency_keys_lead_to_what_they_made", "every_request_came_with_a_key"]
   },
   {
     name: "the idempotency key of an account leads to nothing",
@@ -515,6 +537,147 @@ const cases: ReadonlyArray<Case> = [
       ]
     }),
     found: ["no_event_lingers"]
+  },
+  {
+    name: "the event that carried an instruction is lost",
+    plant: ({ instruction }) => ({
+      0: [`DELETE FROM event WHERE payload ->> 'instruction' = '${instruction("captureLocal")}'`]
+    }),
+    found: ["every_instruction_has_its_event"]
+  },
+  {
+    name: "an event carries an instruction that nobody gave",
+    plant: ({ at }) => ({
+      0: [`INSERT INTO event (type, subject, key, partition, payload)
+           SELECT type, subject, key, partition,
+             jsonb_set(payload::jsonb, '{instruction}', '"ins_0000000000000000000000000F"')
+           FROM event WHERE type = 'account.freeze_requested' AND subject = '${at.eve0}' LIMIT 1`]
+    }),
+    found: ["events_speak_of_what_is_known"]
+  },
+  {
+    name: "an event asks for more than its instruction",
+    plant: ({ instruction }) => ({
+      0: [`UPDATE event SET payload = jsonb_set(payload::jsonb, '{captured}', '"1501"')
+           WHERE payload ->> 'instruction' = '${instruction("captureLocal")}'`]
+    }),
+    found: ["events_speak_of_what_is_known"]
+  },
+  {
+    name: "a request says that it reverses another transfer than it does",
+    plant: ({ id }) => ({
+      1: [`UPDATE event SET payload = jsonb_set(payload::jsonb, '{reverses}', '"${forged}"')
+           WHERE type = 'transfer.requested' AND subject = '${id("repaid")}'`]
+    }),
+    found: ["events_speak_of_what_is_known"]
+  },
+  {
+    name: "a capture that was refused is said to be done",
+    plant: ({ instruction }) => ({
+      0: [`UPDATE instruction SET status = 'done', reason_code = NULL, reason_detail = NULL
+           WHERE instruction_id = '${instruction("captureAgain")}'`]
+    }),
+    found: ["captures_and_voids_decide_their_transfer"]
+  },
+  {
+    name: "the answer to a void that was done is lost",
+    plant: ({ instruction }) => ({
+      0: [`UPDATE instruction SET status = 'open', answered_at = NULL WHERE instruction_id = '${instruction("void")}'`]
+    }),
+    found: ["captures_and_voids_decide_their_transfer"]
+  },
+  {
+    name: "a capture was of another amount than moved",
+    plant: ({ instruction }) => ({
+      0: [
+        `UPDATE instruction SET amount = 1499 WHERE instruction_id = '${instruction("captureLocal")}'`,
+        `UPDATE event SET payload = jsonb_set(payload::jsonb, '{captured}', '"1499"')
+         WHERE payload ->> 'instruction' = '${instruction("captureLocal")}'`
+      ]
+    }),
+    found: ["captures_and_voids_decide_their_transfer"]
+  },
+  {
+    name: "an account is frozen by hand",
+    plant: ({ at }) => ({ 0: [`UPDATE account SET status = 'frozen' WHERE account_id = '${at.ann0}'`] }),
+    found: ["accounts_are_what_was_done_to_them"]
+  },
+  {
+    name: "a closed account is opened again",
+    plant: ({ at }) => ({ 1: [`UPDATE account SET status = 'open' WHERE account_id = '${at.fay1}'`] }),
+    found: ["accounts_are_what_was_done_to_them"]
+  },
+  {
+    name: "the fact that an account was unfrozen is lost",
+    plant: ({ at }) => ({
+      1: [`DELETE FROM event WHERE subject = '${at.gus1}' AND type = 'account.unfrozen'`]
+    }),
+    found: ["accounts_are_what_was_done_to_them"]
+  },
+  {
+    name: "an account is told to be closed that nobody closed",
+    plant: ({ at }) => ({ 0: told("account.closed", at.eve0) }),
+    found: ["accounts_are_what_was_done_to_them"]
+  },
+  {
+    name: "an account was unfrozen before it was frozen",
+    plant: ({ at }) => ({
+      1: [
+        `DELETE FROM event WHERE subject = '${at.gus1}' AND type = 'account.frozen'`,
+        ...told("account.frozen", at.gus1),
+        `UPDATE account SET status = 'frozen' WHERE account_id = '${at.gus1}'`
+      ]
+    }),
+    found: ["accounts_are_what_was_done_to_them"]
+  },
+  {
+    name: "the answer to a freeze that was done is lost",
+    plant: ({ instruction }) => ({
+      0: [`UPDATE instruction SET status = 'open', answered_at = NULL
+           WHERE instruction_id = '${instruction("freezeEve")}'`]
+    }),
+    found: ["accounts_are_what_was_done_to_them"]
+  },
+  {
+    name: "more comes back than went, in good order",
+    plant: ({ at, id }) => ({
+      0: [...moved(forged, at.bob0, at.ann0, 21), ...reversing(forged, id("lentHere"))]
+    }),
+    found: ["no_more_comes_back_than_went"]
+  },
+  {
+    name: "more comes back than was captured, in good order",
+    plant: ({ at, id }) => ({
+      0: [...moved(forged, at.bob0, at.ann0, 1_501), ...reversing(forged, id("localCaptured"))]
+    }),
+    found: ["no_more_comes_back_than_went"]
+  },
+  {
+    name: "a reversal goes the way of its transfer once more",
+    plant: ({ at, id }) => ({
+      0: [...moved(forged, at.ann0, at.bob0, 20), ...reversing(forged, id("lentHere"))]
+    }),
+    found: ["reversals_go_the_way_back"]
+  },
+  {
+    name: "what never came is sent back",
+    plant: ({ at, id }) => ({
+      1: [...moved(forged, at.dan1, at.cyd1, 1), ...reversing(forged, id("crossCeiling"))]
+    }),
+    found: ["no_more_comes_back_than_went", "reversals_go_the_way_back"]
+  },
+  {
+    name: "a closed account is credited in good order",
+    plant: ({ at }) => ({ 1: moved(forged, at.cyd1, at.fay1, 10) }),
+    found: ["closed_accounts_are_empty"]
+  },
+  {
+    name: "an instruction has been open for two hours",
+    plant: ({ instruction }) => ({
+      1: [`UPDATE instruction SET created_at = now() - interval '2 hours'
+           WHERE instruction_id = '${instruction("freezeOnItsWay")}'`]
+    }),
+    found: ["no_instruction_lingers"]
   }
 ]
 
@@ -538,7 +701,7 @@ layer(HealthyBooks.layer.pipe(Layer.provideMerge(TestPostgres.layer)), {
       Effect.gen(function*() {
         const { books, shards } = yield* HealthyBooks
         const copies = yield* (yield* TestPostgres).copy(shards)
-        const planted = plant({ at: books.at, id: (name) => books.transfer(name).transfer })
+        const planted = plant({ ...books, id: (name) => books.transfer(name).transfer })
         for (const [shard, url] of copies.urls.entries()) {
           const statements = planted[shard] ?? []
           yield* Effect.scoped(Effect.flatMap(connect({ url, maxConnections: 1 }), (sql) => damage(sql, statements)))
