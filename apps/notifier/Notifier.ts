@@ -34,6 +34,8 @@ const mostUnderWay = 1_000
 const mostUnwritten = 10_000
 /** How many messages of a parked key are retried before that is written down. */
 const mostPerRetry = 50
+/** How long outcomes are gathered before they are written down: nobody waits for that, and a transaction for each is dear. */
+const gatherFor = Duration.millis(20)
 /** How often to look for what people have decided. */
 const lookEvery = Duration.seconds(1)
 
@@ -211,6 +213,7 @@ const work = Effect.fnUntraced(function*(lease: ConsumerLease, options: Notifier
   let lookAtMillis = 0
   const desk = Effect.gen(function*() {
     yield* Effect.timeoutOption(news.await, lookEvery)
+    yield* Effect.sleep(gatherFor)
     news.closeUnsafe()
     const now = yield* Clock.currentTimeMillis
     const looks = now >= lookAtMillis

@@ -6,7 +6,7 @@
  * into a private network too. Redirects are not followed: where they lead was not configured.
  */
 import { Clock, Duration, Effect, Layer, Predicate, Redacted } from "effect"
-import { createHmac } from "node:crypto"
+import { createHmac, createSecretKey, type KeyObject } from "node:crypto"
 import { DeliveryFailed, DeliveryRefused, type Notification, Receiver } from "#domain/notification/Notification.ts"
 
 export interface Options {
@@ -24,15 +24,15 @@ const mostTold = 200
 const longestAfter = Duration.hours(1)
 
 /** What the receiver verifies: it covers the id, the time and the body, byte for byte. */
-const signatureOf = (secret: Redacted.Redacted<Uint8Array>, id: string, seconds: number, body: string): string =>
-  `v1,${createHmac("sha256", Redacted.value(secret)).update(`${id}.${seconds}.${body}`).digest("base64")}`
+const signatureOf = (key: KeyObject, id: string, seconds: number, body: string): string =>
+  `v1,${createHmac("sha256", key).update(`${id}.${seconds}.${body}`).digest("base64")}`
 
-const headersOf = ({ body, id, traceparent }: Notification, secrets: Options["secrets"], seconds: number) => ({
+const headersOf = ({ body, id, traceparent }: Notification, keys: ReadonlyArray<KeyObject>, seconds: number) => ({
   "content-type": "application/json",
   "user-agent": "Counterpoise",
   "webhook-id": id,
   "webhook-timestamp": String(seconds),
-  "webhook-signature": secrets.map((secret) => signatureOf(secret, id, seconds, body)).join(" "),
+  "webhook-signature": keys.map((key) => signatureOf(key, id, seconds, body)).join(" "),
   ...(traceparent === null ? {} : { traceparent })
 })
 
@@ -66,7 +66,12 @@ const explain = (error: unknown): string => {
   return cause instanceof Error ? cause.message || cause.name : String(cause)
 }
 
+/** Why a request is given up: made once, as an exception of its own for each would cost as much as signing it. */
+const nobodyWaits = new Error("nobody waits for the answer any more")
+
 const make = ({ secrets, timeout = Duration.seconds(15), url }: Options) => {
+  const keys = secrets.map((secret) => createSecretKey(Redacted.value(secret)))
+
   const deliver = Effect.fnUntraced(function*(notification: Notification, request: AbortController) {
     const now = yield* Clock.currentTimeMillis
     const response = yield* Effect.tryPromise({
@@ -74,7 +79,7 @@ const make = ({ secrets, timeout = Duration.seconds(15), url }: Options) => {
         fetch(Redacted.value(url), {
           method: "POST",
           redirect: "manual",
-          headers: headersOf(notification, secrets, Math.floor(now / 1000)),
+          headers: headersOf(notification, keys, Math.floor(now / 1000)),
           body: notification.body,
           signal: request.signal
         }),
@@ -101,7 +106,7 @@ const make = ({ secrets, timeout = Duration.seconds(15), url }: Options) => {
       Effect.acquireUseRelease(
         Effect.sync(() => new AbortController()),
         (request) => deliver(notification, request),
-        (request) => Effect.sync(() => request.abort())
+        (request) => Effect.sync(() => request.abort(nobodyWaits))
       )
   })
 }
