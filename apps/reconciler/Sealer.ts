@@ -3,7 +3,7 @@
  * and holds nothing that a payment waits for.
  */
 import { Clock, Duration, Effect, Metric, Schema } from "effect"
-import { type Head, headOf, seal, type Signer, type Witness } from "#domain/sealing/Block.ts"
+import { type Head, headOf, seal, type Signer, timeOf, type Witness } from "#domain/sealing/Block.ts"
 import { Seals } from "#domain/sealing/Seals.ts"
 import type { Lease, LeaseLost } from "#domain/sharding/Leases.ts"
 import type { ShardId } from "#domain/sharding/ShardMap.ts"
@@ -78,7 +78,7 @@ export const makeSealer = Effect.fnUntraced(function*(shard: ShardId, { every, s
       sha256,
       signer,
       { shard, head: end, after: end.upTo, upTo, rows },
-      { witness, sealedAt: `${millis}000`, secret: newSecret() }
+      { witness, sealedAt: timeOf(millis), secret: newSecret() }
     )
     yield* seals.append(lease, block)
     known = headOf(sha256, block)

@@ -17,6 +17,7 @@ import {
 import { Redacted } from "effect"
 import type { Signer } from "#domain/sealing/Block.ts"
 import { digestBytes, type Hash } from "#domain/sealing/Hash.ts"
+import type { PublicKey } from "#domain/sealing/Receipt.ts"
 import type { Trusted } from "#domain/sealing/Verification.ts"
 
 export const sha256: Hash = {
@@ -30,16 +31,9 @@ export const sha256: Hash = {
   hex: (data) => digest("sha256", data, "hex")
 }
 
-/** A public key as it is published. */
-export interface PublicKey {
-  /** The first 16 hexadecimal digits of the SHA-256 of the key. */
-  readonly id: string
-  readonly publicKey: string
-}
-
 const fromBase64 = (text: string) => Buffer.from(text, "base64")
 
-/** A published key by its base64. */
+/** A published key by its base64. It is named by the first 16 hexadecimal digits of its SHA-256. */
 export const publicKeyOf = (publicKey: string): PublicKey => ({
   id: sha256.hex(fromBase64(publicKey)).slice(0, 16),
   publicKey

@@ -1,7 +1,7 @@
 /** What the sealer does while others write, and when it must not go on. */
 import { expect, layer } from "@effect/vitest"
 import { Duration, Effect, Fiber, Metric, Option, type Redacted, Schedule } from "effect"
-import { nothing, seal } from "#domain/sealing/Block.ts"
+import { nothing, seal, timeOf } from "#domain/sealing/Block.ts"
 import { Seals } from "#domain/sealing/Seals.ts"
 import { Leases } from "#domain/sharding/Leases.ts"
 import { connect, sqlState } from "#infra/postgres/Postgres.ts"
@@ -155,7 +155,7 @@ layer(TestPostgres.layer, { excludeTestServices: true, timeout: "2 minutes" })("
         const lease = Option.getOrThrow(yield* (yield* Leases).acquire(0, "reconciler"))
         const { rows } = yield* seals.unsealed(0, 0n, 1)
         const stretch = { shard: 0, head: nothing, after: 0n, upTo: 1n, rows }
-        const block = () => seal(sha256, signer, stretch, { witness: null, sealedAt: "1", secret: newSecret() })
+        const block = () => seal(sha256, signer, stretch, { witness: null, sealedAt: timeOf(1), secret: newSecret() })
         const appended = (epoch: bigint) =>
           Effect.match(seals.append({ ...lease, epoch }, block()), {
             onFailure: ({ _tag }) => _tag,

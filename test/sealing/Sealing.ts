@@ -1,6 +1,6 @@
 /** Shards sealed and verified, as the reconciler and an auditor would. */
 import { Clock, Duration, Effect, Layer, Option, Redacted } from "effect"
-import { nothing, seal, type Signer, type Witness } from "#domain/sealing/Block.ts"
+import { nothing, seal, type Signer, timeOf, type Witness } from "#domain/sealing/Block.ts"
 import { Seals } from "#domain/sealing/Seals.ts"
 import { type KnownHead, verify } from "#domain/sealing/Verification.ts"
 import { Leases } from "#domain/sharding/Leases.ts"
@@ -31,7 +31,7 @@ export const sealShard = Effect.fnUntraced(function*(
     const witness: Witness | null = options.witness === undefined || seen.number === 0n
       ? null
       : { shard: options.witness, number: seen.number, hash: seen.hash }
-    const sealedAt = `${yield* Clock.currentTimeMillis}000`
+    const sealedAt = timeOf(yield* Clock.currentTimeMillis)
     const stretch = { shard, head: end, after: end.upTo, upTo, rows }
     yield* seals.append(lease, seal(sha256, signer, stretch, { witness, sealedAt, secret: newSecret() }))
   }

@@ -35,7 +35,7 @@ export interface Block {
   /** The hash of the block before. */
   readonly previous: string
   readonly witness: Witness | null
-  /** Microseconds since 1970. */
+  /** RFC 3339 in UTC, to the microsecond. */
   readonly sealedAt: string
   /** Names the key that it is signed with. */
   readonly keyId: string
@@ -81,6 +81,9 @@ export const rootOf = (hash: Hash, list: Uint8Array): string =>
 /** What stands for a list of leaves and the secret that they were made with. */
 export const listHashOf = (hash: Hash, { leafList, secret }: Pick<SealedBlock, "leafList" | "secret">): string =>
   hash.hex(canonical(["list", secret, hash.hex(leafList)]))
+
+/** A time as it stands in blocks and leaves: RFC 3339 in UTC, to the microsecond. */
+export const timeOf = (millis: number): string => new Date(millis).toISOString().replace("Z", "000Z")
 
 /** Whoever holds the private key. */
 export interface Signer {

@@ -13,7 +13,7 @@ type Text = string | null
 
 export interface EventRow {
   readonly position: bigint
-  /** Microseconds since 1970. */
+  /** RFC 3339 in UTC, to the microsecond. */
   readonly occurredAt: Text
   readonly type: Text
   readonly subject: Text
@@ -33,7 +33,7 @@ export interface JournalRow {
   readonly currency: Text
   readonly debit: Text
   readonly credit: Text
-  /** Microseconds since 1970. */
+  /** RFC 3339 in UTC, to the microsecond. */
   readonly createdAt: Text
   readonly debitSequence: Text
   readonly debitPosted: Text

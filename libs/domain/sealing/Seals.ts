@@ -8,6 +8,14 @@ import type { ShardUnavailable } from "../sharding/Shards.ts"
 import type { Head, SealedBlock } from "./Block.ts"
 import type { Logged } from "./Leaf.ts"
 
+/** What a shard has of a transfer. */
+export interface Part {
+  readonly shard: ShardId
+  readonly rows: ReadonlyArray<Logged>
+  /** Every block that one of the rows stands in, as far as they are sealed. */
+  readonly blocks: ReadonlyArray<SealedBlock>
+}
+
 /** The last block of a shard, and up to where it goes. */
 export interface End extends Head {
   readonly upTo: bigint
@@ -45,6 +53,8 @@ export class Seals extends Context.Service<Seals, {
     shard: ShardId,
     numbers: ReadonlyArray<bigint>
   ) => Effect.Effect<ReadonlyMap<bigint, string>, ShardUnavailable>
+  /** What a shard has of a transfer, and the blocks that hold it. */
+  readonly partOf: (shard: ShardId, transfer: string) => Effect.Effect<Part, ShardUnavailable>
   /** Looks at a shard as it is at one moment. */
   readonly look: <A, E, R>(
     shard: ShardId,

@@ -12,9 +12,10 @@ import { ShardDatabases, whatItMeans } from "./ShardDatabases.ts"
 
 // What is verified must be read as it is: every column as text, and nothing refused that a column could hold.
 
-/** Microseconds since 1970 as text, for whatever a timestamp holds. */
-const micros = (column: string) =>
-  `CASE WHEN isfinite(${column}) THEN (extract(epoch FROM ${column}) * 1000000)::int8::text ELSE ${column}::text END`
+/** A time as RFC 3339 in UTC, to the microsecond; what that has no words for (infinity, and years before 1), as it is. */
+const time = (column: string) =>
+  `CASE WHEN ${column} >= '0001-01-01' AND ${column} < '10000-01-01'
+    THEN to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') ELSE ${column}::text END`
 
 interface LoggedRow {
   readonly position: bigint
@@ -47,9 +48,9 @@ interface LoggedRow {
  * transfer.credited, any other with transfer.committed.
  */
 const loggedColumns = `
-  position, ${micros("occurred_at")} AS occurred_at, type, subject, request_id, payload::text, key, partition::text,
+  position, ${time("occurred_at")} AS occurred_at, type, subject, request_id, payload::text, key, partition::text,
   traceparent, journal IS DISTINCT FROM NULL AS posted, transfer_id, leg::text, step, amount::text,
-  journal.currency::text, debit_account, credit_account, ${micros("created_at")} AS created_at, debit_sequence::text,
+  journal.currency::text, debit_account, credit_account, ${time("created_at")} AS created_at, debit_sequence::text,
   debit_posted::text, credit_sequence::text, credit_posted::text`
 
 const withJournals = `
@@ -117,7 +118,7 @@ interface BlockRow {
 const blockColumns = `
   number, begins_after, up_to, leaves, encode(root, 'hex') AS root, encode(list, 'hex') AS list,
   encode(previous, 'hex') AS previous, witness_shard::int4, witness_number, encode(witness_hash, 'hex') AS witness_hash,
-  ${micros("sealed_at")} AS sealed_at, key_id`
+  ${time("sealed_at")} AS sealed_at, key_id`
 
 const blockOf = (shard: ShardId, row: BlockRow): Block => ({
   shard,
@@ -245,7 +246,7 @@ export const layer = Layer.effect(
             SELECT ${block.number}, ${block.after}, ${block.upTo}, ${block.leaves}, decode(${block.root}, 'hex'),
               decode(${block.list}, 'hex'), decode(${block.previous}, 'hex'), ${block.witness?.shard ?? null}::int2,
               ${block.witness?.number ?? null}::int8, decode(${block.witness?.hash ?? null}, 'hex'),
-              'epoch'::timestamptz + ${block.sealedAt}::int8 * interval '1 microsecond', ${block.keyId},
+              ${block.sealedAt}::timestamptz, ${block.keyId},
               decode(${block.signature}, 'hex'), decode(${headOf(sha256, block).hash}, 'hex'), ${block.leafList},
               decode(${block.secret}, 'hex')
             FROM lease WHERE role = ${lease.role} AND epoch = ${lease.epoch}
@@ -267,6 +268,25 @@ export const layer = Layer.effect(
               new Map(rows.map((row) => [row.number, headOf(sha256, blockOf(shard, row)).hash] as const))
             )
           )),
+
+      partOf: (shard, transfer) =>
+        databases.on(shard, (sql) =>
+          Effect.gen(function*() {
+            const rows = logged(
+              yield* sql<LoggedRow>`
+                SELECT ${sql.literal(loggedColumns)} FROM event ${sql.literal(withJournals)}
+                WHERE subject = ${transfer} AND starts_with(type, 'transfer.')
+                ORDER BY position, journal.leg, step`
+            )
+            const blocks = yield* sql<SealedRow>`
+              SELECT ${sql.literal(sealedColumns)} FROM sealed_block
+              WHERE number IN (
+                SELECT (SELECT number FROM sealed_block WHERE up_to >= position ORDER BY up_to LIMIT 1)
+                FROM unnest(${int8s(rows.map(({ event }) => event.position))}::int8[]) AS t (position)
+              )
+              ORDER BY number`
+            return { shard, rows, blocks: blocks.map((row) => sealedOf(shard, row)) }
+          })),
 
       look: (shard, at) =>
         databases.on(shard, (sql) =>
