@@ -70,8 +70,12 @@ const open = async (id: string, kind = "customer") => {
   expect(`account ${id} is opened`, answer.status === 201)
 }
 
-const transfer = async (source: string, destination: string, amount: string, headers = freshKey()) =>
-  call("POST", "/v1/transfers", { source, destination, amount, currency: "EUR" }, headers)
+const transfer = async (source: string, destination: string, amount: string, headers = freshKey(), more = {}) =>
+  call("POST", "/v1/transfers", { source, destination, amount, currency: "EUR", ...more }, headers)
+
+/** Reserves money, for the client to say what becomes of it. */
+const authorize = async (source: string, destination: string, amount: string) =>
+  transfer(source, destination, amount, freshKey(), { capture: "manual" })
 
 const settled = async (accepted: Answer): Promise<Answer> =>
   call("GET", `/v1/transfers/${accepted.body["id"]}`, undefined, { prefer: "wait=10" })
@@ -158,9 +162,45 @@ const main = async () => {
     `${rejected.body["id"]} is ${colour(31, String(rejected.body["status"]))}: ${failureOf(rejected).detail}`
   ])
 
+  const reserved = await authorize(alice, bob, "2000")
+  const capture = await call("POST", `/v1/transfers/${reserved.body["id"]}/capture`, { amount: "1500" }, freshKey())
+  const captured = await settled(reserved)
+  expect("a part is captured", capture.status === 200 && captured.body["captured_amount"] === "1500")
+  expect("what was captured is committed", captured.body["status"] === "committed")
+  tell("20.00 EUR reserved, and 15.00 of it captured", {
+    status: captured.body["status"],
+    captured: captured.body["captured_amount"]
+  }, [`${reserved.body["id"]} is ${colour(32, String(captured.body["status"]))}; the other 5.00 EUR are free again`])
+
+  const unwanted = await authorize(alice, bob, "3000")
+  const askVoid = () => call("POST", `/v1/transfers/${unwanted.body["id"]}/void`, {}, freshKey())
+  const [voided, late] = [await askVoid(), await askVoid()]
+  expect("a reserved transfer is voided", voided.body["status"] === "cancelled")
+  expect("it is voided once", late.body["code"] === "already_voided")
+  tell("30.00 EUR reserved, then voided; and voided again", {
+    status: voided.body["status"],
+    again: { status: late.status, code: late.body["code"] }
+  }, [
+    `${unwanted.body["id"]} is ${colour(33, String(voided.body["status"]))}; the second time is answered with ` +
+    `${late.status} ${late.body["code"]}`
+  ])
+
+  const reverses = accepted.body["id"]
+  const back = await settled(await transfer(bob, alice, "250", freshKey(), { reverses }))
+  const tooMuch = await settled(await transfer(bob, alice, "1001", freshKey(), { reverses }))
+  expect("a part comes back", back.body["status"] === "committed" && back.body["reverses"] === reverses)
+  expect("no more comes back than went", failureOf(tooMuch).code === "reversal_exceeds_transfer")
+  tell("2.50 EUR of the 12.50 come back; then 10.01 more are asked for", {
+    status: back.body["status"],
+    failure: failureOf(tooMuch)
+  }, [
+    `${back.body["id"]} is ${colour(32, String(back.body["status"]))}`,
+    `${tooMuch.body["id"]} is ${colour(31, String(tooMuch.body["status"]))}: ${failureOf(tooMuch).detail}`
+  ])
+
   const [hers, his] = [await balanceOf(alice), await balanceOf(bob)]
-  expect("Alice has 87.50 EUR", hers["posted"] === "8750" && hers["held"] === "0")
-  expect("Bob has 12.50 EUR", his["posted"] === "1250")
+  expect("Alice has 75.00 EUR", hers["posted"] === "7500" && hers["held"] === "0")
+  expect("Bob has 25.00 EUR", his["posted"] === "2500")
   tell("What is there now", { alice: hers, bob: his }, [
     `Alice: posted ${hers["posted"]}, held ${hers["held"]}, available ${hers["available"]}`,
     `Bob:   posted ${his["posted"]}, held ${his["held"]}, available ${his["available"]}`

@@ -20,7 +20,7 @@ const passes = async (platform: Platform) => {
   try {
     const { last, status, steps } = runDemo(platform)
     expect(last).toMatchObject({ failures: [] })
-    expect(steps.length).toBe(10)
+    expect(steps.length).toBe(13)
     expect(status).toBe(0)
   } finally {
     await platform.destroy()
