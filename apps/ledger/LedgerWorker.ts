@@ -9,7 +9,7 @@ import { Clock, Effect, LogLevel, Metric, Result, Schedule } from "effect"
 import { Batch, needsOf } from "#domain/ledger/Batch.ts"
 import type { Message } from "#domain/ledger/Decision.ts"
 import { Ledger } from "#domain/ledger/Ledger.ts"
-import { fromJson } from "#domain/ledger/LedgerEvent.ts"
+import { fromJson, type LedgerEvent } from "#domain/ledger/LedgerEvent.ts"
 import { acting } from "#domain/ledger/Protocol.ts"
 import { ConsumerPositions, type Place } from "#domain/messaging/ConsumerPositions.ts"
 import { type Delivered, EventLog } from "#domain/messaging/EventLog.ts"
@@ -74,7 +74,7 @@ const work = Effect.fnUntraced(function*(lease: Lease) {
       if (place === undefined || record.offset < place.next) continue
       const isNew = record.position > (place.seen.get(record.source) ?? 0n)
       if (isNew && acting.has(record.type)) {
-        const event = fromJson(record.payload)
+        const event = carriedBy(record)
         if (Result.isFailure(event)) {
           yield* stop(record, String(event.failure))
           continue
@@ -143,6 +143,16 @@ const work = Effect.fnUntraced(function*(lease: Lease) {
     Effect.forever
   )
 }, Effect.scoped)
+
+/**
+ * What a record carries, if it is what the record is said to be. Who may write which type of event is guarded where events
+ * are written, by that type alone: another one in the payload would be a way around.
+ */
+const carriedBy = ({ payload, type }: Delivered): Result.Result<LedgerEvent, Error> =>
+  Result.flatMap(fromJson(payload), (event) =>
+    event.type === type
+      ? Result.succeed(event)
+      : Result.fail(new Error(`it is said to be ${type}, and is ${event.type}`)))
 
 /** A line for each message, with its request and transfer, is for those who look for something: LOG_LEVEL=Debug. */
 const logsEachMessage = LogLevel.isEnabled("Debug")

@@ -4,6 +4,7 @@
  */
 import { expect, layer } from "@effect/vitest"
 import { Context, Effect, Layer, type Redacted } from "effect"
+import { LedgerEvent } from "#domain/ledger/LedgerEvent.ts"
 import { connect, sqlState } from "#infra/postgres/Postgres.ts"
 import { TestPostgres } from "../support/TestPostgres.ts"
 import { fill } from "./Books.ts"
@@ -75,6 +76,9 @@ const column: Readonly<Record<string, string>> = {
   shard_identity: "shard"
 }
 
+const eventOf = (type: string) =>
+  `INSERT INTO event (type, subject, key, partition, payload) VALUES ('${type}', 'b', 'c', 0, '{"type": "${type}"}')`
+
 const insert: Readonly<Record<string, string>> = {
   account: `INSERT INTO account (account_id, partition, kind, normal_side, currency)
     VALUES ('new', 1, 'customer', 'credit', 'EUR')`,
@@ -90,7 +94,7 @@ const insert: Readonly<Record<string, string>> = {
     SELECT 'new', 'direct', 1, 'EUR', min(account_id), 1001, 0, max(account_id), 1001, 0 FROM account`,
   hold: `INSERT INTO hold (transfer_id, number, account_id, change, amount)
     SELECT 'new', 1, min(account_id), 'placed', 1 FROM account`,
-  event: `INSERT INTO event (type, subject, key, partition, payload) VALUES ('a', 'b', 'c', 0, '{}')`,
+  event: eventOf("transfer.requested"),
   lease: `INSERT INTO lease (role, holder, epoch, expires_at) VALUES ('none', 'nobody', 1, now())`,
   relay_cursor: `INSERT INTO relay_cursor (log, position) VALUES ('a log', 0)`,
   consumer_position: `INSERT INTO consumer_position (partition, log, next_offset) VALUES (1, 'a log', 0)`,
@@ -107,6 +111,25 @@ const mayInsert: Readonly<Record<Role, ReadonlyArray<string>>> = {
   relay: ["lease", "relay_cursor"],
   ledger: ["account", "verdict", "journal", "hold", "event", "lease", "consumer_position"],
   reconciler: ["event", "lease", "sealed_block"],
+  auditor: []
+}
+
+const asked: ReadonlyArray<LedgerEvent["type"]> = [
+  "transfer.requested",
+  "transfer.capture_requested",
+  "transfer.void_requested",
+  "account.freeze_requested",
+  "account.unfreeze_requested",
+  "account.close_requested"
+]
+const everyType = LedgerEvent.members.map((member) => member.fields.type.literal)
+
+/** Which types of event each role may write. */
+const mayWrite: Readonly<Record<Role, ReadonlyArray<string>>> = {
+  api: [...asked, "account.opened"],
+  relay: [],
+  ledger: everyType,
+  reconciler: [...asked, "transfer.recalled", "transfer.expiry_due"],
   auditor: []
 }
 
@@ -142,6 +165,14 @@ layer(Shard.layer.pipe(Layer.provideMerge(TestPostgres.layer)), { excludeTestSer
           }
         }))
 
+      it.effect(`the ${role} writes ${mayWrite[role].length} of the ${everyType.length} types of event`, () =>
+        Effect.gen(function*() {
+          for (const type of everyType) {
+            const expected = mayWrite[role].includes(type) ? "done" : denied
+            expect([type, yield* attempt(role, eventOf(type))]).toEqual([type, expected])
+          }
+        }))
+
       it.effect(`the ${role} changes ${only(mayUpdate[role])}`, () =>
         Effect.gen(function*() {
           for (const table of tables) {
@@ -174,6 +205,14 @@ layer(Shard.layer.pipe(Layer.provideMerge(TestPostgres.layer)), { excludeTestSer
             INSERT INTO balance (account_id) SELECT account_id FROM opened`
           )
         ).toBe("done")
+      }))
+
+    it.effect("the api cannot hide a verdict among its requests: a statement with one is refused as a whole", () =>
+      Effect.gen(function*() {
+        const both = `INSERT INTO event (type, subject, key, partition, payload)
+          SELECT type, 'b', 'c', 0, '{}' FROM (VALUES ('transfer.requested'), ('transfer.credited')) AS t (type)`
+        expect(yield* attempt("api", both)).toBe(denied)
+        expect(yield* attempt("api", "ALTER TABLE event DISABLE ROW LEVEL SECURITY")).toBe(denied)
       }))
 
     it.effect("the api cannot make a transfer that has ended already", () =>
