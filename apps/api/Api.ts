@@ -17,6 +17,7 @@ import * as TransferHandlers from "./handlers/TransferHandlers.ts"
 import { maximumBytes } from "./http/Body.ts"
 import * as Edge from "./http/Edge.ts"
 import * as Guards from "./http/Guards.ts"
+import type { Rate } from "./http/RateLimit.ts"
 import * as RouteTable from "./http/RouteTable.ts"
 import * as Server from "./http/Server.ts"
 import type { Readiness } from "./Readiness.ts"
@@ -24,6 +25,8 @@ import type { Readiness } from "./Readiness.ts"
 export interface Options {
   /** The client's name by its key. */
   readonly apiKeys: ReadonlyMap<string, string>
+  /** How much each client may ask for; as much as it likes unless given. */
+  readonly rate?: Rate | null
   /** Which partition lives on which shard. */
   readonly shardMap: ShardMap
   readonly build?: SystemHandlers.Build
@@ -46,7 +49,7 @@ export const layer = (options: Options) =>
         LedgerHandlers.layer,
         SystemHandlers.layer(options.build ?? { version: "0.0.0", commit: null })
       ]),
-      Layer.provide([Guards.authorization(options.apiKeys), Guards.validation])
+      Layer.provide([Guards.authorization(options.apiKeys, options.rate ?? null), Guards.validation])
     ),
     Pages.layer,
     Edge.layer(routes)

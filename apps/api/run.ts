@@ -1,5 +1,5 @@
 /** The API process: serves the contract over the shards it reaches. It is ready without the event log. */
-import { Effect, Layer } from "effect"
+import { Duration, Effect, Layer, Option } from "effect"
 import * as PgIntake from "#infra/postgres/PgIntake.ts"
 import * as PgQueries from "#infra/postgres/PgQueries.ts"
 import { ShardDatabases } from "#infra/postgres/ShardDatabases.ts"
@@ -18,10 +18,11 @@ const readiness = Layer.unwrap(ShardDatabases.use(({ on, shards }) =>
 ))
 
 const server = Layer.unwrap(Effect.gen(function*() {
-  const { host, keys, port } = yield* Settings.read(Settings.api)
+  const { host, keys, port, requestsPerSecond } = yield* Settings.read(Settings.api)
   const { map } = yield* ShardDatabases
   return serve({
     apiKeys: keys,
+    rate: Option.getOrNull(Option.map(requestsPerSecond, (requests) => ({ requests, window: Duration.seconds(1) }))),
     shardMap: map,
     host,
     port,

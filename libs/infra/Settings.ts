@@ -87,7 +87,7 @@ export const seals = {
   )
 }
 
-/** Where the API listens, and whom it knows: API_KEYS is `client:key,client:key`. */
+/** Where the API listens, whom it knows (API_KEYS is `client:key,client:key`), and how much each may ask for. */
 export const api = {
   host: Config.schema(Schema.NonEmptyString, "API_HOST").pipe(Config.withDefault("127.0.0.1")),
   port: port("API_PORT", 8080),
@@ -105,6 +105,10 @@ export const api = {
         return [each.slice(colon + 1), each.slice(0, colon)] as const
       })
     )
+  )),
+  requestsPerSecond: Config.option(Config.schema(
+    Schema.NumberFromString.check(Schema.isInt(), Schema.isBetween({ minimum: 1, maximum: 1_000_000 })),
+    "API_REQUESTS_PER_SECOND"
   ))
 }
 

@@ -6,7 +6,7 @@ import { Context, Effect, Layer, Logger, References } from "effect"
 import { connect } from "node:net"
 import { expect } from "vitest"
 import { even } from "#domain/sharding/ShardMap.ts"
-import { serve } from "../../apps/api/Api.ts"
+import { type Options, serve } from "../../apps/api/Api.ts"
 import { type Limits, Listening } from "../../apps/api/http/Server.ts"
 import { Readiness } from "../../apps/api/Readiness.ts"
 import { type Answered, isObject, unlawful } from "./conformance.ts"
@@ -41,7 +41,7 @@ export class Harness extends Context.Service<Harness, {
   /** Sends bytes over a bare connection and gives back what came, when the server has hung up. */
   readonly raw: (...parts: ReadonlyArray<string | Uint8Array>) => Effect.Effect<string>
 }>()("counterpoise/test/api/Harness") {
-  static readonly layerWith = (limits: Partial<Limits> = {}): Layer.Layer<Harness> => {
+  static readonly layerWith = (limits: Partial<Limits> = {}, options: Partial<Options> = {}): Layer.Layer<Harness> => {
     const books = new Books()
     const health = { healthy: true }
     const lines: Array<readonly [level: string, ...message: ReadonlyArray<unknown>]> = []
@@ -60,7 +60,8 @@ export class Harness extends Context.Service<Harness, {
       limits,
       apiKeys: new Map([[key, "anna"], [otherKey, "ben"]]),
       shardMap: even(2, partitions),
-      build: { version: "1.2.3", commit: "abc" }
+      build: { version: "1.2.3", commit: "abc" },
+      ...options
     }).pipe(
       Layer.provide([intake(books), queries(books), readiness]),
       Layer.provide([Logger.layer([listener]), Layer.succeed(References.MinimumLogLevel, "Debug")]),

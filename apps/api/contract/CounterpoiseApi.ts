@@ -21,7 +21,8 @@ export const CounterpoiseApi = HttpApi.make("counterpoise")
     version: "1.0.0",
     description: "Payments with a double-entry ledger. Money is a string of minor units with a currency. Every POST " +
       "carries an Idempotency-Key and may be repeated. HTTP status describes the request; the resource's `status` " +
-      "describes the money. Everything that is not a success is a problem (RFC 9457) with a stable `code`.",
+      "describes the money. Everything that is not a success is a problem (RFC 9457) with a stable `code`. Where " +
+      "requests are limited, `RateLimit-Policy` and `RateLimit` say in every answer how much is left.",
     license: { name: "MIT" },
     transform: completed
   }))

@@ -256,7 +256,13 @@ const headersOf = (operation: string, status: string): Readonly<Record<string, u
     ...(ofOneAccount.has(operation) && succeeded
       ? { etag: header("The revision of the account, without its balance: what `If-Match` takes") }
       : {}),
-    ...(status === "202" || status === "503"
+    ...(status === "429"
+      ? {
+        "ratelimit-policy": header("How many requests (q) in how many seconds (w)"),
+        ratelimit: header("How many are left (r), and in how many seconds there are more (t)")
+      }
+      : {}),
+    ...(status === "202" || status === "429" || status === "503"
       ? { "retry-after": header("Seconds after which to look again") }
       : {}),
     ...((operation === "transfers.request" || operation === "transfers.get") && status === "200" ||

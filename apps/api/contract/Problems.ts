@@ -204,6 +204,14 @@ export const registry = {
     "A change names what it changes: If-Match, with the ETag of the account as it was last read. So no change is lost to " +
       "another that came in between."
   ),
+  rate_limited: kind(
+    429,
+    "Rate limited",
+    "The client has made more requests than it may. Nothing was done. Repeat the request with the same idempotency key " +
+      "after Retry-After seconds; RateLimit says in every answer how much is left. Many transfers in one request " +
+      "(/v1/transfers/batch) count as one.",
+    true
+  ),
   // What went wrong here
   internal_error: kind(
     500,
@@ -303,6 +311,7 @@ export const everywhere = ["internal_error"] as const satisfies ReadonlyArray<Co
 export const authenticated = [
   ...everywhere,
   "unauthenticated",
+  "rate_limited",
   "unknown_parameter",
   "validation_failed"
 ] as const satisfies ReadonlyArray<Code>

@@ -8,6 +8,7 @@ import { hash } from "node:crypto"
 import { Authorization, CurrentClient, Validation } from "../contract/Authorization.ts"
 import { CurrentRequest, printable } from "./CurrentRequest.ts"
 import { refusalOf } from "./Issues.ts"
+import * as RateLimit from "./RateLimit.ts"
 import { Refusal, response } from "./Refusal.ts"
 
 const digest = (key: string): string => hash("sha256", key, "hex")
@@ -17,22 +18,31 @@ const unauthenticated = new Refusal({
   headers: { "www-authenticate": "Bearer realm=\"counterpoise\"" }
 })
 
+const refused = (refusal: Refusal) => Effect.map(CurrentRequest, (request) => response(refusal, request))
+
 /**
  * Keys are looked up by their SHA-256: how long that takes says nothing of how much of a key was right.
  *
  * @param apiKeys the client's name by its key
+ * @param rate how much a client may ask for; null is as much as it likes
  */
-export const authorization = (apiKeys: ReadonlyMap<string, string>): Layer.Layer<Authorization> => {
+export const authorization = (
+  apiKeys: ReadonlyMap<string, string>,
+  rate: RateLimit.Rate | null
+): Layer.Layer<Authorization> => {
   const clients = new Map([...apiKeys].map(([key, name]) => [digest(key), { name }]))
-  return Layer.succeed(
+  return Layer.effect(
     Authorization,
-    Authorization.of({
-      bearer: (handled, { credential }) => {
-        const client = clients.get(digest(Redacted.value(credential)))
-        return client === undefined
-          ? Effect.map(CurrentRequest, (request) => response(unauthenticated, request))
-          : Effect.provideService(handled, CurrentClient, client)
-      }
+    Effect.gen(function*() {
+      const limited = rate === null ? undefined : yield* RateLimit.make(rate)
+      return Authorization.of({
+        bearer: (handled, { credential }) => {
+          const client = clients.get(digest(Redacted.value(credential)))
+          if (client === undefined) return refused(unauthenticated)
+          const known = Effect.provideService(handled, CurrentClient, client)
+          return limited === undefined ? known : limited(client.name, known)
+        }
+      })
     })
   )
 }
@@ -48,8 +58,6 @@ const unknownParameter = (name: string): Refusal => {
     errors: [{ pointer, code: "unknown_parameter", message }]
   })
 }
-
-const refused = (refusal: Refusal) => Effect.map(CurrentRequest, (request) => response(refusal, request))
 
 /** Refuses what does not decode, and query parameters where none are known. */
 export const validation: Layer.Layer<Validation> = Layer.succeed(
