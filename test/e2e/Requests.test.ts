@@ -1,6 +1,6 @@
 /** What clients may ask of transfers and accounts that exist, and of many transfers at once, on the whole platform. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { type Answer, Platform } from "../support/Platform.ts"
+import { type Answer, Platform, until } from "../support/Platform.ts"
 import { violationsOf } from "../support/Violations.ts"
 
 let platform: Platform
@@ -90,7 +90,10 @@ describe("an authorized transfer", () => {
     platform.kill("ledger")
     const key = { ...freshKey(), prefer: "wait=0" }
     expect((await post(`${path}/capture`, {}, key)).status).toBe(202)
-    const answer = await post(`${path}/capture`, {}, { ...key, prefer: "wait=10" })
+    const answer = await until("the answer", async () => {
+      const later = await post(`${path}/capture`, {}, { ...key, prefer: "wait=10" })
+      return later.status === 202 ? undefined : later
+    })
     expect(answer).toMatchObject({ status: 200, body: { captured_amount: "1000" } })
     expect(answer.headers.get("idempotent-replayed")).toBe("true")
   })
