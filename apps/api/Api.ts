@@ -6,12 +6,15 @@ import { ByteSize, Layer } from "effect"
 import { HttpIncomingMessage, HttpRouter, type HttpServerError } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import type { Queries } from "#domain/ledger/Queries.ts"
+import type { PublicKey } from "#domain/sealing/Receipt.ts"
+import type { Seals } from "#domain/sealing/Seals.ts"
 import type { ShardMap } from "#domain/sharding/ShardMap.ts"
 import type { Intake } from "#domain/transfer/Intake.ts"
 import { CounterpoiseApi } from "./contract/CounterpoiseApi.ts"
 import * as AccountHandlers from "./handlers/AccountHandlers.ts"
 import * as LedgerHandlers from "./handlers/LedgerHandlers.ts"
 import * as Pages from "./handlers/Pages.ts"
+import * as ReceiptHandlers from "./handlers/ReceiptHandlers.ts"
 import * as SystemHandlers from "./handlers/SystemHandlers.ts"
 import * as TransferHandlers from "./handlers/TransferHandlers.ts"
 import { maximumBytes } from "./http/Body.ts"
@@ -29,6 +32,8 @@ export interface Options {
   readonly rate?: Rate | null
   /** Which partition lives on which shard. */
   readonly shardMap: ShardMap
+  /** Whose seals are trusted. */
+  readonly sealKeys?: ReadonlyArray<PublicKey>
   readonly build?: SystemHandlers.Build
 }
 
@@ -47,6 +52,7 @@ export const layer = (options: Options) =>
         AccountHandlers.layer(options.shardMap),
         TransferHandlers.layer(options.shardMap),
         LedgerHandlers.layer,
+        ReceiptHandlers.layer(options.shardMap, options.sealKeys ?? []),
         SystemHandlers.layer(options.build ?? { version: "0.0.0", commit: null })
       ]),
       Layer.provide([Guards.authorization(options.apiKeys, options.rate ?? null), Guards.validation])
@@ -58,7 +64,7 @@ export const layer = (options: Options) =>
 /** The API, served: it listens when the layer is built, and `Listening` says where. */
 export const serve = (
   options: Options & Server.Options
-): Layer.Layer<Server.Listening, HttpServerError.ServeError, Intake | Queries | Readiness> =>
+): Layer.Layer<Server.Listening, HttpServerError.ServeError, Intake | Queries | Readiness | Seals> =>
   HttpRouter.serve(layer(options), {
     // Paths mean what they say: no second spelling of a route.
     routerConfig: {

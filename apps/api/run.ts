@@ -2,9 +2,11 @@
 import { Duration, Effect, Layer, Option } from "effect"
 import * as PgIntake from "#infra/postgres/PgIntake.ts"
 import * as PgQueries from "#infra/postgres/PgQueries.ts"
+import * as PgSeals from "#infra/postgres/PgSeals.ts"
 import { ShardDatabases } from "#infra/postgres/ShardDatabases.ts"
 import * as Processes from "#infra/Processes.ts"
 import * as Settings from "#infra/Settings.ts"
+import { publicKeyOf } from "#infra/Signatures.ts"
 import manifest from "../../package.json" with { type: "json" }
 import { serve } from "./Api.ts"
 import { Readiness } from "./Readiness.ts"
@@ -19,11 +21,13 @@ const readiness = Layer.unwrap(ShardDatabases.use(({ on, shards }) =>
 
 const server = Layer.unwrap(Effect.gen(function*() {
   const { host, keys, port, requestsPerSecond } = yield* Settings.read(Settings.api)
+  const { publicKeys } = yield* Settings.read(Settings.seals)
   const { map } = yield* ShardDatabases
   return serve({
     apiKeys: keys,
     rate: Option.getOrNull(Option.map(requestsPerSecond, (requests) => ({ requests, window: Duration.seconds(1) }))),
     shardMap: map,
+    sealKeys: Option.getOrElse(publicKeys, () => []).map(publicKeyOf),
     host,
     port,
     stepAround: false,
@@ -34,7 +38,7 @@ const server = Layer.unwrap(Effect.gen(function*() {
 /** Serves until it is interrupted. */
 export const run = Layer.launch(
   server.pipe(
-    Layer.provide([PgIntake.layer(), PgQueries.layer, readiness]),
+    Layer.provide([PgIntake.layer(), PgQueries.layer, PgSeals.layer, readiness]),
     Layer.provide(Processes.shardDatabases("api", 8))
   )
 )

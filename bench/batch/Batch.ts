@@ -10,6 +10,7 @@ import { Context, Effect, Layer, Schema } from "effect"
 import * as LocalPostgres from "#infra/local/LocalPostgres.ts"
 import * as PgIntake from "#infra/postgres/PgIntake.ts"
 import * as PgQueries from "#infra/postgres/PgQueries.ts"
+import * as PgSeals from "#infra/postgres/PgSeals.ts"
 import { ShardDatabases } from "#infra/postgres/ShardDatabases.ts"
 import { serve } from "../../apps/api/Api.ts"
 import { Listening } from "../../apps/api/http/Server.ts"
@@ -69,7 +70,7 @@ const measureOn = Effect.fnUntraced(function*({ items, rounds }: typeof Options.
   const shards = yield* TestPostgres.use(({ freshShards }) => freshShards(2))
   const key = "cp_bench"
   const api = serve({ host: "127.0.0.1", port: 0, apiKeys: new Map([[key, "bench"]]), shardMap: shards.map }).pipe(
-    Layer.provide([PgIntake.layer(), PgQueries.layer, Readiness.layer([])]),
+    Layer.provide([PgIntake.layer(), PgQueries.layer, PgSeals.layer, Readiness.layer([])]),
     Layer.provide(ShardDatabases.layer({ ...shards, role: "counterpoise_api", maxConnections: 8 })),
     Layer.orDie
   )

@@ -22,6 +22,7 @@ import { examples } from "../../apps/api/contract/Examples.ts"
 import { failures } from "../../apps/api/contract/Failures.ts"
 import { TrialBalance } from "../../apps/api/contract/LedgerBooks.ts"
 import { codes } from "../../apps/api/contract/Problems.ts"
+import { PublishedSeals, Receipt } from "../../apps/api/contract/Receipts.ts"
 import { Live, Ready, Version } from "../../apps/api/contract/System.ts"
 import {
   CaptureTransfer,
@@ -84,6 +85,8 @@ const bodies: Readonly<Record<string, Schema.ConstraintDecoder<unknown>>> = {
   "transfers.void 202": Transfer,
   "transfers.timeline 200": Timeline,
   "ledger.trialBalance 200": TrialBalance,
+  "receipts.get 200": Receipt,
+  "seals.published 200": PublishedSeals,
   "system.live 200": Live,
   "system.ready 200": Ready,
   "system.metrics 200": Schema.String,

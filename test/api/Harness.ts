@@ -11,6 +11,7 @@ import { type Limits, Listening } from "../../apps/api/http/Server.ts"
 import { Readiness } from "../../apps/api/Readiness.ts"
 import { type Answered, isObject, unlawful } from "./conformance.ts"
 import { Books, intake, queries } from "./fakes.ts"
+import { Chains, seals } from "./FakeSeals.ts"
 
 export const key = "cp_test_anna"
 export const otherKey = "cp_test_ben"
@@ -33,6 +34,7 @@ export class Harness extends Context.Service<Harness, {
   readonly url: string
   readonly port: number
   readonly books: Books
+  readonly chains: Chains
   /** What the server logged: the level, and what was said. */
   readonly lines: Array<readonly [level: string, ...message: ReadonlyArray<unknown>]>
   /** Turns readiness on and off. */
@@ -43,6 +45,7 @@ export class Harness extends Context.Service<Harness, {
 }>()("counterpoise/test/api/Harness") {
   static readonly layerWith = (limits: Partial<Limits> = {}, options: Partial<Options> = {}): Layer.Layer<Harness> => {
     const books = new Books()
+    const chains = new Chains()
     const health = { healthy: true }
     const lines: Array<readonly [level: string, ...message: ReadonlyArray<unknown>]> = []
     const listener = Logger.make<unknown, void>(({ logLevel, message }) => {
@@ -60,10 +63,11 @@ export class Harness extends Context.Service<Harness, {
       limits,
       apiKeys: new Map([[key, "anna"], [otherKey, "ben"]]),
       shardMap: even(2, partitions),
+      sealKeys: [chains.signer.publicKey],
       build: { version: "1.2.3", commit: "abc" },
       ...options
     }).pipe(
-      Layer.provide([intake(books), queries(books), readiness]),
+      Layer.provide([intake(books), queries(books), seals(chains), readiness]),
       Layer.provide([Logger.layer([listener]), Layer.succeed(References.MinimumLogLevel, "Debug")]),
       Layer.orDie
     )
@@ -74,7 +78,16 @@ export class Harness extends Context.Service<Harness, {
         const document: unknown = yield* Effect.promise(() =>
           fetch(`${url}/openapi.json`).then((served) => served.json())
         )
-        return Harness.of({ url, port, books, lines, health, call: caller(url, document), raw: rawCaller(port) })
+        return Harness.of({
+          url,
+          port,
+          books,
+          chains,
+          lines,
+          health,
+          call: caller(url, document),
+          raw: rawCaller(port)
+        })
       })
     ).pipe(Layer.provide(server))
   }

@@ -5,6 +5,7 @@ import { HttpApi, OpenApi } from "effect/http-api"
 import { AccountsGroup } from "./Accounts.ts"
 import { completed } from "./Examples.ts"
 import { LedgerGroup } from "./LedgerBooks.ts"
+import { ReceiptsGroup, SealsGroup } from "./Receipts.ts"
 import { SystemGroup } from "./System.ts"
 import { TransfersGroup } from "./Transfers.ts"
 
@@ -12,6 +13,8 @@ export const CounterpoiseApi = HttpApi.make("counterpoise")
   .add(AccountsGroup)
   .add(TransfersGroup)
   .add(LedgerGroup)
+  .add(ReceiptsGroup)
+  .add(SealsGroup)
   .add(SystemGroup)
   // All that is wrong is said at once, and what is not known is refused.
   .annotate(HttpApi.PayloadParseOptions, { errors: "all", onExcessProperty: "error" })

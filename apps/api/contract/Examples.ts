@@ -6,6 +6,7 @@ import { Schema } from "effect"
 import type { Account, Balance, DescribeAccount, Entry, OpenAccount } from "./Accounts.ts"
 import type { TrialBalance } from "./LedgerBooks.ts"
 import { type Problem, registry } from "./Problems.ts"
+import type { PublishedSeals, Receipt } from "./Receipts.ts"
 import type { Live, Ready, Version } from "./System.ts"
 import type {
   CaptureTransfer,
@@ -147,6 +148,68 @@ const trialBalance: typeof TrialBalance.Encoded = {
   }]
 }
 
+const key: typeof PublishedSeals.Encoded["keys"][number] = {
+  id: "619519230f864d41",
+  public_key: "MCowBQYDK2VwAyEA3lrPaBvZ8txDdCA5yk9tzDHMQLjI4gAy1bv4o/hOEBc="
+}
+
+const hash = (digit: string) => digit.repeat(64)
+
+const receipt: typeof Receipt.Encoded = {
+  id: "trf_01KAJ7QZ6C0NV5XJ9A4T7MZB3D",
+  object: "receipt",
+  format: "counterpoise receipt 1",
+  events: [{
+    position: 1744,
+    occurred_at: "2026-11-21T09:31:00.051245Z",
+    type: "transfer.committed",
+    subject: "trf_01KAJ7QZ6C0NV5XJ9A4T7MZB3D",
+    request_id: "req_01KAJ7QZ6BW8Y2R4E6T8U0P2S4",
+    payload:
+      "{\"type\":\"transfer.committed\",\"transfer\":\"trf_01KAJ7QZ6C0NV5XJ9A4T7MZB3D\",\"source\":\"wallet-anna\"," +
+      "\"destination\":\"wallet-ben\",\"amount\":\"1250\",\"currency\":\"EUR\"}",
+    hidden: hash("4"),
+    leaf: { shard: 0, block: 17, index: 12, path: [hash("5"), hash("6")] }
+  }],
+  journals: [{
+    position: 1744,
+    created_at: "2026-11-21T09:31:00.051245Z",
+    transfer: "trf_01KAJ7QZ6C0NV5XJ9A4T7MZB3D",
+    leg: "1",
+    step: "direct",
+    amount: "1250",
+    currency: "EUR",
+    debit: "wallet-anna",
+    credit: "wallet-ben",
+    hidden: hash("7"),
+    leaf: { shard: 0, block: 17, index: 13, path: [hash("8"), hash("6")] }
+  }],
+  blocks: [{
+    shard: 0,
+    number: 17,
+    after: 1731,
+    up_to: 1752,
+    leaves: 29,
+    root: hash("a"),
+    list: hash("b"),
+    previous: hash("c"),
+    witness_shard: 1,
+    witness_number: 16,
+    witness_hash: hash("d"),
+    sealed_at: "2026-11-21T09:31:09.480000Z",
+    key: key.id,
+    signature: hash("e").repeat(2)
+  }],
+  keys: [key]
+}
+
+const publishedSeals: typeof PublishedSeals.Encoded = {
+  object: "seals",
+  algorithm: "Ed25519",
+  keys: [key],
+  heads: [{ shard: 0, number: 17, hash: hash("f") }]
+}
+
 const live: typeof Live.Encoded = { status: "live" }
 const ready: typeof Ready.Encoded = { status: "ready", checks: [{ name: "shard 0", healthy: true }] }
 const version: typeof Version.Encoded = { name: "counterpoise", version: "0.1.0", commit: null }
@@ -213,6 +276,8 @@ export const examples: Readonly<Record<string, Example>> = {
   "transfers.void": { request: {}, response: { 200: voided, 202: authorized } },
   "transfers.timeline": { response: { 200: pageOf(step) } },
   "ledger.trialBalance": { response: { 200: trialBalance } },
+  "receipts.get": { response: { 200: receipt } },
+  "seals.published": { response: { 200: publishedSeals } },
   "system.live": { response: { 200: live } },
   "system.ready": { response: { 200: ready } },
   "system.metrics": { response: { 200: "http_server_active_requests 1\n" } },
@@ -262,7 +327,7 @@ const headersOf = (operation: string, status: string): Readonly<Record<string, u
         ratelimit: header("How many are left (r), and in how many seconds there are more (t)")
       }
       : {}),
-    ...(status === "202" || status === "429" || status === "503"
+    ...(status === "202" || status === "429" || status === "503" || operation === "receipts.get" && status === "409"
       ? { "retry-after": header("Seconds after which to look again") }
       : {}),
     ...((operation === "transfers.request" || operation === "transfers.get") && status === "200" ||

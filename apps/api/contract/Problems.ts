@@ -192,6 +192,13 @@ export const registry = {
     "The account has changed since it was at the revision that If-Match names; `detail` says where it is now. Nothing was " +
       "done. Read it again, and decide anew. A change whose answer was lost, and that is repeated, ends here as well."
   ),
+  not_sealed: kind(
+    409,
+    "Not sealed",
+    "There is a receipt once the transfer has ended and everything known of it is sealed, a few seconds later: ask again " +
+      "after Retry-After seconds. A platform without a key seals nothing.",
+    true
+  ),
   idempotency_key_reused: kind(
     422,
     "Idempotency key reused",

@@ -66,24 +66,24 @@ export const documentOf = ({ blocks, events, journals, transfer }: Receipt, keys
   format: "counterpoise receipt 1" as const,
   events: events.map(({ event, hidden, leaf }) => ({
     position: Number(event.position),
-    occurred_at: event.occurredAt,
-    type: event.type,
-    subject: event.subject,
+    occurred_at: kept(event.occurredAt),
+    type: kept(event.type),
+    subject: kept(event.subject),
     request_id: event.requestId,
-    payload: event.payload,
+    payload: kept(event.payload),
     hidden,
     leaf: leafOf(leaf)
   })),
   journals: journals.map(({ hidden, journal, leaf, position }) => ({
     position: Number(position),
-    created_at: journal.createdAt,
-    transfer: journal.transfer,
-    leg: journal.leg,
-    step: journal.step,
-    amount: journal.amount,
-    currency: journal.currency,
-    debit: journal.debit,
-    credit: journal.credit,
+    created_at: kept(journal.createdAt),
+    transfer: kept(journal.transfer),
+    leg: kept(journal.leg),
+    step: kept(journal.step),
+    amount: kept(journal.amount),
+    currency: kept(journal.currency),
+    debit: kept(journal.debit),
+    credit: kept(journal.credit),
     hidden,
     leaf: leafOf(leaf)
   })),
@@ -109,6 +109,9 @@ export const documentOf = ({ blocks, events, journals, transfer }: Receipt, keys
     public_key: publicKey
   }))
 })
+
+/** A column that is never null: no row without it is sealed, or passes for one that was. */
+const kept = (text: string | null): string => text ?? ""
 
 const leafOf = ({ block, index, path, shard }: LeafPath) => ({ shard, block: Number(block), index, path })
 
