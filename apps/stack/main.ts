@@ -9,7 +9,7 @@
 import { randomBytes } from "node:crypto"
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import path from "node:path"
-import { Clock, ConfigProvider, Effect, Layer, Option, Redacted, Schedule, Schema } from "effect"
+import { Clock, ConfigProvider, Effect, Option, Redacted, Schedule, Schema } from "effect"
 import * as LocalPostgres from "#infra/local/LocalPostgres.ts"
 import { freePort } from "#infra/local/ServerProcess.ts"
 import * as Processes from "#infra/Processes.ts"
@@ -109,10 +109,13 @@ const program = Effect.gen(function*() {
             if (existsSync(stackFile)) writeStack(stack())
           })
       }), { concurrency: "unbounded", discard: true })
-    : Effect.all([api, relay, ledger, reconciler, ...(notifies ? [notifier] : [])], {
-      concurrency: "unbounded",
-      discard: true
-    }).pipe(Effect.provide(Layer.provideMerge(Processes.eventLog, settings)))
+    // The API needs no event log, and does not wait for one.
+    : Effect.all([
+      api,
+      Effect.all([relay, ledger, reconciler, ...(notifies ? [notifier] : [])], inCompany).pipe(
+        Effect.provide(Processes.eventLog)
+      )
+    ], inCompany).pipe(Effect.provide(settings))
 
   const announce = Effect.gen(function*() {
     yield* ready(apiUrl)
@@ -147,6 +150,8 @@ const ready = (apiUrl: string) =>
     },
     catch: (cause) => NotReady.make({ why: cause instanceof Error ? cause.message : String(cause) })
   }).pipe(Effect.retry({ schedule: Schedule.spaced("50 millis"), times: 1_200 }))
+
+const inCompany = { concurrency: "unbounded", discard: true } as const
 
 const withoutGaps = (environment: Readonly<Record<string, string | undefined>>): Record<string, string> =>
   Object.fromEntries(Object.entries(environment).flatMap(([name, value]) => value === undefined ? [] : [[name, value]]))

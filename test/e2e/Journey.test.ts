@@ -2,7 +2,9 @@
 import { spawnSync } from "node:child_process"
 import path from "node:path"
 import { describe, expect, it } from "vitest"
-import { Platform } from "../support/Platform.ts"
+import { Door } from "../support/Door.ts"
+import { Platform, until } from "../support/Platform.ts"
+import { violationsOf } from "../support/Violations.ts"
 
 const brokers = process.env["KAFKA_BROKERS"]
 const demo = path.resolve(import.meta.dirname, "../../apps/stack/demo.ts")
@@ -44,6 +46,38 @@ describe("a newcomer's first minutes", () => {
       })
     )
   })
+
+  it.skipIf(brokers === undefined)(
+    "takes transfers before its Kafka is there, and settles them when it comes",
+    async () => {
+      const door = new Door(brokers?.split(",")[0] ?? "")
+      const platform = await Platform.start({
+        env: { EVENT_LOG: "kafka", KAFKA_BROKERS: door.address, KAFKA_TOPIC: `late-${process.pid}-${Date.now()}` }
+      })
+      try {
+        for (const [id, kind] of [["till", "customer"], ["outside", "external"]]) {
+          await platform.insist("POST", "/v1/accounts", { id, kind, currency: "EUR" }, {
+            "idempotency-key": `open-${id}`
+          })
+        }
+        const deposit = { source: "outside", destination: "till", amount: "500", currency: "EUR" }
+        const accepted = await platform.insist("POST", "/v1/transfers", deposit, { "idempotency-key": "early" })
+        expect(accepted.status).toBe(202)
+        await until(
+          "it to say what it waits for",
+          () => platform.output.includes("the event log cannot be reached, waiting for it") ? true : undefined
+        )
+        await door.open()
+        expect((await platform.settled(accepted.body.id)).body.status).toBe("committed")
+        expect(await violationsOf(platform.stack.shardUrls)).toEqual([])
+        expect(await platform.stop()).toBe(0)
+      } finally {
+        await platform.destroy()
+        door.close()
+      }
+    },
+    120_000
+  )
 
   it("finds everything again after a stop and a start", async () => {
     const first = await Platform.start()

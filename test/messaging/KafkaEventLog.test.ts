@@ -199,9 +199,8 @@ if (addresses === undefined) {
         const topic = newTopic()
         yield* open(topic)
         expect(yield* Effect.flip(open(topic, { partitions: partitions + 1 }))).toMatchObject({
-          _tag: "EventLogUnavailable",
-          message:
-            `the event log did not open: the Kafka topic ${topic} cannot be the event log: it has 8 partitions, not 9`
+          _tag: "UnusableTopic",
+          message: `the Kafka topic ${topic} cannot be the event log: it has 8 partitions, not 9`
         })
         const foreign = newTopic()
         const { producer } = yield* transactionOf(foreign)
@@ -213,6 +212,7 @@ if (addresses === undefined) {
           await producer.send({ topic: foreign, messages: [{ partition: 0, value: "not ours" }] })
         })
         expect(yield* Effect.flip(open(foreign))).toMatchObject({
+          _tag: "UnusableTopic",
           message: expect.stringContaining("does not begin with")
         })
       }))

@@ -52,8 +52,8 @@ export interface Options {
   readonly transactions?: boolean
 }
 
-/** The topic is there, but is not what it has to be. Nothing was changed. */
-class UnusableTopic extends Schema.TaggedError<UnusableTopic>()("UnusableTopic", {
+/** The topic is there, but is not what it has to be, and will not become it. Nothing was changed. */
+export class UnusableTopic extends Schema.TaggedError<UnusableTopic>()("UnusableTopic", {
   topic: Schema.String,
   why: Schema.String
 }) {
@@ -61,6 +61,8 @@ class UnusableTopic extends Schema.TaggedError<UnusableTopic>()("UnusableTopic",
     return `the Kafka topic ${this.topic} cannot be the event log: ${this.why}`
   }
 }
+
+const isUnusableTopic = Schema.is(UnusableTopic)
 
 // ---- settings, each with its reason
 
@@ -403,8 +405,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
       return { clusterId, found: topics[0]?.partitions.length ?? 0 }
     })
     if (found !== options.partitions) {
-      const cause = UnusableTopic.make({ topic, why: `it has ${found} partitions, not ${options.partitions}` })
-      return yield* EventLogUnavailable.make({ operation: "open", cause })
+      return yield* UnusableTopic.make({ topic, why: `it has ${found} partitions, not ${options.partitions}` })
     }
     return clusterId
   }, Effect.scoped)
@@ -439,7 +440,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
       yield* found()
       return yield* nameIn(cluster, "open")
     })
-  )
+  ).pipe(Effect.mapError((error) => isUnusableTopic(error.cause) ? error.cause : error))
 
   /** Refuses a topic that was made anew under the same name since. */
   const verify = Effect.fnUntraced(function*(cluster: Cluster, operation: string) {
