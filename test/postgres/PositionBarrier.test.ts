@@ -74,7 +74,10 @@ layer(TestPostgres.layer, { excludeTestServices: true })("reading a shard's log 
       yield* older.commit
       const byId = yield* sql<{ readonly subject: string }>`
         SELECT subject FROM event WHERE xmin::text::xid8 < pg_snapshot_xmin(pg_current_snapshot())
-        ORDER BY xmin::text::int8, position`
+        ORDER BY xmin::text::int8, position`.pipe(
+        // Neither shows while anybody on this server, in whatever database, has an older transaction open.
+        Effect.repeat({ until: ({ length }) => length === 2 })
+      )
       expect(subjectsOf(byId)).toEqual(["account: second", "account: first"])
     }))
 
@@ -96,7 +99,8 @@ layer(TestPostgres.layer, { excludeTestServices: true })("reading a shard's log 
         const sql = yield* connect({ url, maxConnections: 1 })
         yield* sql<{ readonly n: number }>`
           SELECT count(*)::int4 AS n FROM pg_stat_activity
-          WHERE query LIKE '%event_barrier%' AND state = 'active' AND pid <> pg_backend_pid()`.pipe(
+          WHERE datname = current_database() AND query LIKE '%event_barrier%' AND state = 'active'
+            AND pid <> pg_backend_pid()`.pipe(
           Effect.repeat({ until: ([row]) => row?.n === 1 })
         )
         yield* slow.commit
