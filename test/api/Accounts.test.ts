@@ -208,7 +208,7 @@ layer(Harness.layer, { excludeTestServices: true })("accounts", (it) => {
   it.effect("the trial balance adds up the shards, and shows what is in flight between them", () =>
     Effect.gen(function*() {
       const { books } = yield* Harness
-      const sums = { currency: EUR, clearingTo: 0n, clearingFrom: 0n }
+      const sums = { currency: EUR, clearingTo: 0n, clearingFrom: 0n, held: 0n }
       books.trialBalance = [
         { ...sums, shard: 0, debits: 500n, credits: 500n },
         { ...sums, shard: 1, debits: 300n, credits: 300n, clearingFrom: -125n },

@@ -143,8 +143,17 @@ const trialBalance: typeof TrialBalance.Encoded = {
     debits: "11250",
     credits: "11250",
     balances: true,
+    held: "1250",
     in_flight: "0",
-    shards: [{ shard: 0, debits: "11250", credits: "11250", balances: true, clearing_to: "0", clearing_from: "0" }]
+    shards: [{
+      shard: 0,
+      debits: "11250",
+      credits: "11250",
+      balances: true,
+      held: "1250",
+      clearing_to: "0",
+      clearing_from: "0"
+    }]
   }]
 }
 

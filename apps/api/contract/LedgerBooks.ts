@@ -10,7 +10,10 @@ import { Minor, Time } from "./Values.ts"
 const sums = {
   debits: Minor,
   credits: Minor,
-  balances: Schema.Boolean.annotate({ description: "Do debits and credits add up to the same?" })
+  balances: Schema.Boolean.annotate({ description: "Do debits and credits add up to the same?" }),
+  held: Minor.annotate({
+    description: "The sum of the open holds: reserved on source accounts for transfers that are authorized or held"
+  })
 }
 
 export const TrialBalance = Schema.Struct({
@@ -24,7 +27,7 @@ export const TrialBalance = Schema.Struct({
     in_flight: Minor.annotate({
       description:
         "Credited on one shard and not yet committed on the other. The shards are not read at one instant: " +
-        "while money moves, this may be off by what moved in between."
+        "while money moves, this may be off by what moved in between. At rest it is 0."
     }),
     shards: Schema.Array(Schema.Struct({
       shard: Schema.Int,
@@ -42,7 +45,9 @@ export const LedgerGroup = HttpApiGroup.make("ledger").add(
   }).annotateMerge(OpenApi.annotations({
     summary: "Get the trial balance",
     description:
-      "Per currency: the sums of all debits and credits, what is in flight between shards, and whether it balances."
+      "Per currency, for each shard and over all: the sums of the balances that stand in debit and of those in credit, " +
+      "and whether they are equal; what is held, and what is in flight between shards. Each shard is read at one moment, " +
+      "and balances at every moment."
   }))
 ).middleware(Validation).middleware(Authorization).prefix("/v1/ledger").annotateMerge(
   OpenApi.annotations({ title: "Ledger", description: "The books as a whole." })

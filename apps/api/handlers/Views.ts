@@ -117,6 +117,7 @@ export const trialBalance = (
         debits: total(({ debits }) => debits).toString(),
         credits: total(({ credits }) => credits).toString(),
         balances: shards.every(({ credits, debits }) => debits === credits),
+        held: total(({ held }) => held).toString(),
         // Credited on the one shard: clearing-from went down. Committed on the other: clearing-to went up as much.
         in_flight: total(({ clearingFrom, clearingTo }) => -clearingTo - clearingFrom).toString(),
         shards: shards.map((shard) => ({
@@ -124,6 +125,7 @@ export const trialBalance = (
           debits: shard.debits.toString(),
           credits: shard.credits.toString(),
           balances: shard.debits === shard.credits,
+          held: shard.held.toString(),
           clearing_to: shard.clearingTo.toString(),
           clearing_from: shard.clearingFrom.toString()
         }))

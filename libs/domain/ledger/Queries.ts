@@ -31,7 +31,10 @@ export interface TimelineStep {
   readonly occurredAtMillis: number
 }
 
-/** The balances of all accounts of one currency on one shard: those that stand in debit, those in credit, and clearing. */
+/**
+ * The balances of all accounts of one currency on one shard, at one moment: those that stand in debit, those in credit,
+ * clearing, and what is held of them.
+ */
 export interface TrialBalance {
   readonly shard: number
   readonly currency: Currency
@@ -41,6 +44,8 @@ export interface TrialBalance {
   /** Credits − debits of the clearing accounts towards other shards, and from them. */
   readonly clearingTo: bigint
   readonly clearingFrom: bigint
+  /** Σ of the open holds: reserved for transfers that have not been credited, or not yet committed. */
+  readonly held: bigint
 }
 
 export class Queries extends Context.Service<Queries, {

@@ -45,7 +45,8 @@ const trialBalanceRows = Schema.decodeUnknownSync(Schema.Array(Schema.Struct({
   debits: Numeric,
   credits: Numeric,
   clearing_to: Numeric,
-  clearing_from: Numeric
+  clearing_from: Numeric,
+  held: Numeric
 })))
 
 interface TimelineRow {
@@ -183,7 +184,8 @@ export const layer = Layer.effect(
               coalesce(-sum(posted) FILTER (WHERE posted < 0), 0) AS debits,
               coalesce(sum(posted) FILTER (WHERE posted > 0), 0) AS credits,
               coalesce(sum(posted) FILTER (WHERE account_id LIKE 'clearing:%:to:%'), 0) AS clearing_to,
-              coalesce(sum(posted) FILTER (WHERE account_id LIKE 'clearing:%:from:%'), 0) AS clearing_from
+              coalesce(sum(posted) FILTER (WHERE account_id LIKE 'clearing:%:from:%'), 0) AS clearing_from,
+              sum(held) AS held
             FROM balance JOIN account USING (account_id)
             GROUP BY currency ORDER BY currency`.pipe(
             Effect.map((rows) =>
@@ -193,7 +195,8 @@ export const layer = Layer.effect(
                 debits: row.debits,
                 credits: row.credits,
                 clearingTo: row.clearing_to,
-                clearingFrom: row.clearing_from
+                clearingFrom: row.clearing_from,
+                held: row.held
               }))
             )
           )), { concurrency: "unbounded" }).pipe(Effect.map((perShard) => perShard.flat()))
