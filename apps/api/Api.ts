@@ -15,6 +15,7 @@ import * as AccountHandlers from "./handlers/AccountHandlers.ts"
 import * as LedgerHandlers from "./handlers/LedgerHandlers.ts"
 import * as Pages from "./handlers/Pages.ts"
 import * as ReceiptHandlers from "./handlers/ReceiptHandlers.ts"
+import * as StatementHandlers from "./handlers/StatementHandlers.ts"
 import * as SystemHandlers from "./handlers/SystemHandlers.ts"
 import * as TransferHandlers from "./handlers/TransferHandlers.ts"
 import { maximumBytes } from "./http/Body.ts"
@@ -51,6 +52,7 @@ export const layer = (options: Options) =>
       Layer.provide([
         AccountHandlers.layer(options.shardMap),
         TransferHandlers.layer(options.shardMap),
+        StatementHandlers.layer,
         LedgerHandlers.layer,
         ReceiptHandlers.layer(options.shardMap, options.sealKeys ?? []),
         SystemHandlers.layer(options.build ?? { version: "0.0.0", commit: null })

@@ -2,6 +2,7 @@ import { describe, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { expect } from "vitest"
 import { type Code, registry } from "../../apps/api/contract/Problems.ts"
+import { encode } from "../../apps/api/http/Cursor.ts"
 import * as Bad from "./bad-input.ts"
 import { get, goodAccount, goodTransfer, Harness, json, parsed, post } from "./Harness.ts"
 
@@ -230,7 +231,14 @@ layer(Harness.layer, { excludeTestServices: true })("bad input", (it) => {
   it.effect("a ceiling below zero is refused: the account would begin above it", () =>
     refused("/v1/accounts", json({ ...goodAccount, ceiling: "\"-1\"" }), "validation_failed"))
 
-  for (const path of ["/v1/accounts", "/v1/accounts/wallet-anna/entries"]) {
+  for (
+    const path of [
+      "/v1/accounts",
+      "/v1/accounts/wallet-anna/entries",
+      "/v1/accounts/wallet-anna/statement",
+      "/v1/transfers"
+    ]
+  ) {
     for (const [query, code] of Bad.listQueries) {
       it.effect(`GET ${path}?${short(query)} is refused as ${code}`, () =>
         Effect.gen(function*() {
@@ -242,7 +250,80 @@ layer(Harness.layer, { excludeTestServices: true })("bad input", (it) => {
   }
 
   for (
-    const path of ["/v1/accounts/:id", "/v1/transfers/:id", "/v1/transfers/:id/timeline", "/v1/accounts/:id/balance"]
+    const path of [
+      "/v1/accounts/wallet-anna/balance?at",
+      "/v1/accounts/wallet-anna/statement?from",
+      "/v1/accounts/wallet-anna/statement?to",
+      "/v1/transfers?created_from",
+      "/v1/transfers?created_to"
+    ]
+  ) {
+    for (const text of Bad.times) {
+      it.effect(`GET ${path}=${short(text)} is refused: that is no time`, () =>
+        Effect.gen(function*() {
+          const answer = yield* get(`${path}=${text}`)
+          expect(answer).toMatchObject({ status: 400, body: { code: "validation_failed" } })
+          expect(answer.body["detail"]).toContain("must be an RFC 3339 time such as 2026-11-21T09:31:00Z")
+        }))
+    }
+  }
+
+  for (const sequence of Bad.sequences) {
+    it.effect(`GET /v1/accounts/wallet-anna/balance?sequence=${sequence} is refused: that is no number of an entry`, () =>
+      Effect.gen(function*() {
+        const answer = yield* get(`/v1/accounts/wallet-anna/balance?sequence=${sequence}`)
+        expect(answer).toMatchObject({ status: 400, body: { code: "validation_failed" } })
+      }))
+  }
+
+  for (const [query, code] of Bad.transferQueries) {
+    it.effect(`GET /v1/transfers?${short(query)} is refused as ${code}`, () =>
+      Effect.gen(function*() {
+        const answer = yield* get(`/v1/transfers?${query}`)
+        expect(answer).toMatchObject({ status: 400, body: { code } })
+        expect(answer.text).toMatch(/^[\x20-\x7e]*$/)
+      }))
+  }
+
+  for (
+    const [path, list, places] of [
+      ["/v1/accounts", "accounts", ["", "a b", "\0", "clearing:0:to:1:EUR"]],
+      ["/v1/transfers", "transfers?", ["", "x", "trf_1", "trf_01KAJ7QZ6C0NV5XJ9A4T7MZB3D\0"]],
+      ["/v1/accounts/wallet-forged/entries", "entries of wallet-forged", ["", "0", "-1", "x", "1.5", "9".repeat(20)]],
+      ["/v1/accounts/wallet-forged/statement", "statement of wallet-forged?", [
+        "",
+        "0 0",
+        "0 0 x",
+        "0 0 -1",
+        "0 0 0 0",
+        `0 0 ${"9".repeat(20)}`,
+        "0 7 0",
+        "7 7 7"
+      ]]
+    ] as const
+  ) {
+    for (const place of places) {
+      it.effect(`a cursor of GET ${path} that names the place ${JSON.stringify(place)} was made by nobody here`, () =>
+        Effect.gen(function*() {
+          const { books } = yield* Harness
+          if (!books.accounts.has("wallet-forged")) {
+            yield* post("/v1/accounts", json({ ...goodAccount, id: "\"wallet-forged\"" }))
+          }
+          const answer = yield* get(`${path}?after=${encode(list, place)}`)
+          expect(answer).toMatchObject({ status: 400, body: { code: "invalid_cursor" } })
+        }))
+    }
+  }
+
+  for (
+    const path of [
+      "/v1/accounts/:id",
+      "/v1/transfers/:id",
+      "/v1/transfers/:id/timeline",
+      "/v1/accounts/:id/balance",
+      "/v1/accounts/:id/entries",
+      "/v1/accounts/:id/statement"
+    ]
   ) {
     it.effect(`GET ${path} refuses any query parameter`, () =>
       Effect.gen(function*() {

@@ -23,6 +23,7 @@ import { failures } from "../../apps/api/contract/Failures.ts"
 import { TrialBalance } from "../../apps/api/contract/LedgerBooks.ts"
 import { codes } from "../../apps/api/contract/Problems.ts"
 import { PublishedSeals, Receipt } from "../../apps/api/contract/Receipts.ts"
+import { Statement } from "../../apps/api/contract/Statements.ts"
 import { Live, Ready, Version } from "../../apps/api/contract/System.ts"
 import {
   CaptureTransfer,
@@ -30,7 +31,8 @@ import {
   RequestTransfer,
   RequestTransfers,
   Timeline,
-  Transfer
+  Transfer,
+  TransferList
 } from "../../apps/api/contract/Transfers.ts"
 import { NoMembers } from "../../apps/api/contract/Values.ts"
 import { faults, isObject } from "./conformance.ts"
@@ -75,8 +77,11 @@ const bodies: Readonly<Record<string, Schema.ConstraintDecoder<unknown>>> = {
   "accounts.close 202": Account,
   "accounts.balance 200": Balance,
   "accounts.entries 200": EntryList,
+  "statements.get 200": Statement,
+  "statements.get 200 text/csv": Schema.String,
   "transfers.request 202": Transfer,
   "transfers.request 200": Transfer,
+  "transfers.list 200": TransferList,
   "transfers.get 200": Transfer,
   "transfers.requestAll 200": RequestedTransfers,
   "transfers.capture 200": Transfer,
@@ -206,8 +211,8 @@ describe("the OpenAPI document", () => {
   })
 
   plain.each(Object.entries(bodies))("has an example of %s that its schema decodes", (name, schema) => {
-    const [id = "", status = ""] = name.split(" ")
-    expect(() => Schema.decodeUnknownSync(schema)(examples[id]?.response[status])).not.toThrow()
+    const [id = "", ...answer] = name.split(" ")
+    expect(() => Schema.decodeUnknownSync(schema)(examples[id]?.response[answer.join(" ")])).not.toThrow()
   })
 
   plain.each(Object.entries(requests))("has an example of a request for %s that is accepted", (id, schema) => {

@@ -4,7 +4,8 @@ import { expect } from "vitest"
 import { partitionOf } from "#domain/sharding/Partition.ts"
 import type { TransferStatus } from "#domain/transfer/Transfer.ts"
 import * as TransferId from "#domain/transfer/TransferId.ts"
-import { get, goodTransfer, Harness, json, partitions, post } from "./Harness.ts"
+import { isObject } from "./conformance.ts"
+import { freshKey, get, goodTransfer, Harness, json, otherKey, partitions, post } from "./Harness.ts"
 
 const id = TransferId.TransferId.make
 
@@ -220,5 +221,119 @@ layer(Harness.layer, { excludeTestServices: true })("transfers", (it) => {
         has_more: false,
         next_cursor: null
       })
+    }))
+})
+
+const idsOf = (body: { readonly [key: string]: unknown }) =>
+  Array.isArray(body["data"])
+    ? body["data"].map((transfer: unknown) => isObject(transfer) ? transfer["id"] : undefined)
+    : []
+
+/** The path of the next page, out of `Link`. */
+const nextOf = (headers: Headers): string | undefined => /^<([^>]+)>; rel="next"$/.exec(headers.get("link") ?? "")?.[1]
+
+layer(Harness.layerWith(), { excludeTestServices: true })("the list of transfers", (it) => {
+  it.effect("is empty where there are none", () =>
+    Effect.gen(function*() {
+      expect((yield* get("/v1/transfers")).body).toStrictEqual({
+        object: "list",
+        data: [],
+        has_more: false,
+        next_cursor: null
+      })
+    }))
+
+  it.effect("has each transfer once, newest first, while new ones arrive", () =>
+    Effect.gen(function*() {
+      for (let n = 0; n < 23; n++) yield* requested()
+      const { books } = yield* Harness
+      const there = [...books.transfers.keys()].toSorted().toReversed()
+      const pages: Array<ReadonlyArray<unknown>> = []
+      for (let next: string | undefined = "/v1/transfers?limit=5"; next !== undefined;) {
+        const page = yield* get(next)
+        next = nextOf(page.headers)
+        expect(page.body["has_more"]).toBe(next !== undefined)
+        pages.push(idsOf(page.body))
+        yield* requested()
+      }
+      expect(pages.map((page) => page.length)).toStrictEqual([5, 5, 5, 5, 3])
+      expect(pages.flat()).toStrictEqual(there)
+    }))
+
+  it.effect("shows a transfer as it stands", () =>
+    Effect.gen(function*() {
+      const { books } = yield* Harness
+      const transfer = yield* requested({ source: "\"wallet-shown\"" })
+      yield* books.move(transfer, "rejected", insufficient)
+      const list = yield* get("/v1/transfers?source=wallet-shown")
+      const { data } = list.body
+      expect(data).toStrictEqual([(yield* get(`/v1/transfers/${transfer}`)).body])
+    }))
+
+  it.effect("can be asked by source, status, time and what is reversed, one or all of it, and keeps that from page to page", () =>
+    Effect.gen(function*() {
+      const { books } = yield* Harness
+      const original = yield* requested()
+      const mine = { source: "\"wallet-filtered\"" }
+      const reversals: Array<string> = []
+      for (let n = 0; n < 3; n++) reversals.push(yield* requested({ ...mine, reverses: JSON.stringify(original) }))
+      const plain = yield* requested(mine)
+      yield* books.move(reversals[1] ?? "", "committed")
+      const since = new Date(TransferId.timeOf(id(reversals[0] ?? ""))).toISOString()
+      const asked = (query: string) => Effect.map(get(`/v1/transfers?${query}`), ({ body }) => idsOf(body))
+      // Ids of one millisecond are in the order of chance.
+      const newest = (ids: ReadonlyArray<string>) => ids.toSorted().toReversed()
+      const everything = newest([plain, ...reversals])
+      expect(yield* asked("source=wallet-filtered")).toStrictEqual(everything)
+      expect(yield* asked(`reverses=${original}`)).toStrictEqual(newest(reversals))
+      expect(yield* asked("source=wallet-filtered&status=committed")).toStrictEqual([reversals[1]])
+      expect(yield* asked(`source=wallet-filtered&created_from=${since}`)).toStrictEqual(everything)
+      expect(yield* asked(`source=wallet-filtered&created_to=${since}`)).toStrictEqual([])
+      const all = `source=wallet-filtered&status=requested&reverses=${original}&created_from=${since}`
+      const first = yield* get(`/v1/transfers?${all}&limit=1`)
+      const open = newest(reversals).filter((transfer) => transfer !== reversals[1])
+      expect(idsOf(first.body)).toStrictEqual(open.slice(0, 1))
+      const second = yield* get(nextOf(first.headers) ?? "")
+      expect(idsOf(second.body)).toStrictEqual(open.slice(1))
+      expect(second.body["has_more"]).toBe(false)
+      const cursor = String(first.body["next_cursor"])
+      for (const other of ["limit=1", "source=wallet-filtered", `${all}&created_to=2199-01-01T00:00:00Z`]) {
+        expect(yield* get(`/v1/transfers?${other}&after=${cursor}`)).toMatchObject({
+          status: 400,
+          body: { code: "invalid_cursor" }
+        })
+      }
+    }))
+
+  it.effect("finds the one transfer that a client's key made from an account", () =>
+    Effect.gen(function*() {
+      const { call } = yield* Harness
+      const idempotencyKey = `${freshKey()}/%&+`
+      const made = yield* post("/v1/transfers", json({ ...goodTransfer, source: "\"wallet-key\"" }), {
+        "idempotency-key": idempotencyKey
+      })
+      const path = (source: string, text: string) =>
+        `/v1/transfers?source=${source}&idempotency_key=${encodeURIComponent(text)}`
+      expect((yield* get(path("wallet-key", idempotencyKey))).body).toMatchObject({
+        data: [{ id: made.body["id"] }],
+        has_more: false,
+        next_cursor: null
+      })
+      expect(idsOf((yield* get(path("wallet-ben", idempotencyKey))).body)).toStrictEqual([])
+      expect(idsOf((yield* get(path("wallet-key", "another"))).body)).toStrictEqual([])
+      const others = yield* call("GET", path("wallet-key", idempotencyKey), { as: otherKey })
+      expect(idsOf(others.body)).toStrictEqual([])
+    }))
+
+  it.effect("is not told while a shard does not answer", () =>
+    Effect.gen(function*() {
+      const { books } = yield* Harness
+      books.mishap = "shard-unavailable"
+      const answers = yield* Effect.all([
+        get("/v1/transfers"),
+        get("/v1/transfers?source=wallet-anna&idempotency_key=k")
+      ])
+      books.mishap = "none"
+      for (const answer of answers) expect(answer).toMatchObject({ status: 503, body: { code: "shard_unavailable" } })
     }))
 })

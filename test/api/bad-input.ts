@@ -342,6 +342,81 @@ export const listQueries: ReadonlyArray<readonly [query: string, code: Code]> = 
   ["after=..%2f..%2fetc%2fpasswd", "invalid_cursor"]
 ]
 
+/** For parameters that are times, as they stand in a query. */
+export const times: ReadonlyArray<string> = [
+  "",
+  "now",
+  "2026",
+  "2026-11-21",
+  "1763717460",
+  "2026-11-21T09:31Z",
+  "2026-11-21T09:31:00",
+  "2026-11-21%2009:31:00Z",
+  "2026-11-21t09:31:00z",
+  "2026-11-21T09:31:00+01:00",
+  "2026-11-21T09:31:00%2B0100",
+  "2026-11-21T09:31:00%2B25:00",
+  "2026-11-21T24:00:00Z",
+  "2026-11-21T09:60:00Z",
+  "2026-12-31T23:59:60Z",
+  "2026-11-31T09:31:00Z",
+  "2026-02-29T09:31:00Z",
+  "2026-13-01T09:31:00Z",
+  "2026-00-01T09:31:00Z",
+  "2026-11-00T09:31:00Z",
+  "%2B012026-11-21T09:31:00Z",
+  "2026-11-21T09:31:00.Z",
+  "2026-11-21T09:31:00.1234567890Z",
+  "2026-11-21T09:31:00Z%00",
+  "2026-11-21T09:31:00Z%0d%0a",
+  "٢٠٢٦-11-21T09:31:00Z"
+]
+
+/** For `sequence` of a balance. */
+export const sequences: ReadonlyArray<string> = [
+  "",
+  "-1",
+  "1.5",
+  "1e3",
+  "01",
+  "0x1",
+  "%201",
+  "1%00",
+  "NaN",
+  "1000000000000000",
+  "9".repeat(40),
+  "1&sequence=2"
+]
+
+/** Query strings of the list of transfers. */
+export const transferQueries: ReadonlyArray<readonly [query: string, code: Code]> = [
+  ["status=Held", "validation_failed"],
+  ["status=pending", "validation_failed"],
+  ["status=", "validation_failed"],
+  ["status=held,committed", "validation_failed"],
+  ["status=held&status=committed", "validation_failed"],
+  ["source=", "invalid_account_id"],
+  ["source=a%20b", "invalid_account_id"],
+  ["source=a%00", "invalid_account_id"],
+  ["source=clearing:0:to:1:EUR", "invalid_account_id"],
+  ["source=a&source=b", "invalid_account_id"],
+  ["reverses=", "validation_failed"],
+  ["reverses=invoice-42", "validation_failed"],
+  ["reverses=trf_01kaj7qz6c0nv5xj9a4t7mzb3d", "validation_failed"],
+  ["destination=wallet-ben", "unknown_parameter"],
+  ["reference=invoice-42", "unknown_parameter"],
+  ["created_at[gte]=2026-11-21T09:31:00Z", "unknown_parameter"],
+  ["created_from=2026-11-22T00:00:00Z&created_to=2026-11-21T00:00:00Z", "validation_failed"],
+  ["idempotency_key=k", "validation_failed"],
+  ["idempotency_key=&source=wallet-anna", "idempotency_key_invalid"],
+  ["idempotency_key=a%20b&source=wallet-anna", "idempotency_key_invalid"],
+  ["idempotency_key=a%00&source=wallet-anna", "idempotency_key_invalid"],
+  ["idempotency_key=k&source=wallet-anna&status=held", "validation_failed"],
+  ["idempotency_key=k&source=wallet-anna&limit=1", "validation_failed"],
+  ["idempotency_key=k&idempotency_key=l&source=wallet-anna", "idempotency_key_invalid"],
+  ["Idempotency-Key=k&source=wallet-anna", "unknown_parameter"]
+]
+
 /** Ids in paths that can name nothing. */
 export const pathIds: ReadonlyArray<string> = [
   "unknown",

@@ -8,7 +8,13 @@ import { Clock, Deferred, Effect, Layer, Option } from "effect"
 import { type Account, type AccountStatus, emptyBalance } from "#domain/account/Account.ts"
 import type { Asks, Instruction } from "#domain/ledger/Instruction.ts"
 import { subjectOf } from "#domain/ledger/LedgerEvent.ts"
-import { type Entry, Queries, type TimelineStep, type TrialBalance } from "#domain/ledger/Queries.ts"
+import {
+  type Entry,
+  Queries,
+  type TimelineStep,
+  type TransferFilter,
+  type TrialBalance
+} from "#domain/ledger/Queries.ts"
 import { ShardUnavailable } from "#domain/sharding/Shards.ts"
 import {
   AccountExists,
@@ -25,6 +31,7 @@ import {
   type TransferRecord
 } from "#domain/transfer/Intake.ts"
 import { ended, type TransferStatus } from "#domain/transfer/Transfer.ts"
+import * as TransferId from "#domain/transfer/TransferId.ts"
 
 /** What the fakes do next, instead of their work. */
 export type Mishap = "none" | "overloaded" | "shard-unavailable" | "defect"
@@ -47,6 +54,8 @@ export class Books {
   readonly away = new Set<string>()
   /** Runs before an intent is recorded: a latch for tests of what happens meanwhile. */
   before: Effect.Effect<void> = Effect.void
+  /** Runs before entries after that number are read. */
+  beforeEntries: (after: bigint) => Effect.Effect<void> = () => Effect.void
 
   /** Everything that was written, countable and comparable. */
   get written() {
@@ -241,6 +250,13 @@ const asksOf = ({ type }: InstructionEvent): Asks => {
 const unavailable = (books: Books): Effect.Effect<void, ShardUnavailable> =>
   Effect.suspend(() => Effect.catchTag(mishapOf(books), "Overloaded", () => Effect.void))
 
+const matches = ({ reverses, status, terms }: TransferRecord, filter: TransferFilter): boolean =>
+  (filter.source === null || terms.source === filter.source) &&
+  (filter.status === null || status === filter.status) &&
+  (filter.reverses === null || reverses === filter.reverses) &&
+  (filter.fromMillis === null || TransferId.timeOf(terms.transfer) >= filter.fromMillis) &&
+  (filter.beforeMillis === null || TransferId.timeOf(terms.transfer) < filter.beforeMillis)
+
 export const queries = (books: Books): Layer.Layer<Queries> =>
   Layer.succeed(
     Queries,
@@ -258,8 +274,38 @@ export const queries = (books: Books): Layer.Layer<Queries> =>
             before === null || sequence < before
           )
             .toSorted((one, other) => Number(other.sequence - one.sequence)).slice(0, limit)),
-      transfer: (id) =>
-        Effect.map(unavailable(books), () => Option.fromUndefinedOr(books.transfers.get(id))),
+      entriesAfter: (account, after, upTo, limit) =>
+        Effect.map(Effect.andThen(books.beforeEntries(after), unavailable(books)), () =>
+          (books.entries.get(account) ?? []).filter(({ sequence }) =>
+            sequence > after && sequence <= upTo
+          )
+            .toSorted((one, other) =>
+              Number(one.sequence - other.sequence)
+            ).slice(0, limit)),
+      entry: (account, wanted) =>
+        Effect.map(unavailable(books), () =>
+          Option.fromUndefinedOr(
+            books.entries.get(account)?.find(({ sequence }) => sequence === wanted)
+          )),
+      lastEntryBefore: (account, millis) =>
+        Effect.map(unavailable(books), () =>
+          Option.fromUndefinedOr(
+            books.entries.get(account)?.findLast(({ createdAtMillis }) => createdAtMillis < millis)
+          )),
+      transfers: (filter, below, limit) =>
+        Effect.map(unavailable(books), () => {
+          const found = [...books.transfers.values()].filter(({ terms }) => below === null || terms.transfer < below)
+            .filter((record) => matches(record, filter))
+            .toSorted((one, other) => one.terms.transfer < other.terms.transfer ? 1 : -1)
+          const records = found.slice(0, limit)
+          return { records, next: found.length > limit ? records.at(-1)?.terms.transfer ?? null : null }
+        }),
+      transferOf: (client, source, key) =>
+        Effect.map(unavailable(books), () => {
+          const resource = books.keys.get(`${client}\ntransfer:${source}\n${key}`)?.resource ?? ""
+          return Option.fromUndefinedOr(books.transfers.get(resource))
+        }),
+      transfer: (id) => Effect.map(unavailable(books), () => Option.fromUndefinedOr(books.transfers.get(id))),
       awaitEnd: (id, withinMillis) =>
         Effect.suspend(() => {
           const record = books.transfers.get(id)

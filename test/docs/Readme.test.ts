@@ -32,7 +32,8 @@ const messageOf = (text: string): Message => {
     const colon = line.indexOf(":")
     return [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()] as const
   })
-  return { status, headers: new Map(headers), body: JSON.parse(rest.join("\n\n")) }
+  const body = rest.join("\n\n")
+  return { status, headers: new Map(headers), body: body.startsWith("{") ? JSON.parse(body) : body }
 }
 
 const literally = (text: string) => text.replaceAll(/[.*+?^${}()|[\]\\/]/g, String.raw`\$&`)

@@ -11,6 +11,7 @@ import {
   CurrencyCode,
   IdempotencyKey,
   IfMatch,
+  Instant,
   Limit,
   Metadata,
   Minor,
@@ -18,7 +19,9 @@ import {
   page,
   PageCursor,
   PageLimit,
+  parameter,
   PreferAnswer,
+  SequenceNumber,
   Time
 } from "./Values.ts"
 
@@ -36,6 +39,25 @@ const balance = {
 
 /** Sums seen from the account's normal side: money in makes a customer's wallet grow. */
 export const Balance = Schema.Struct(balance).annotate({ identifier: "Balance" })
+
+export const BalanceAsOf = Schema.Struct({
+  posted: balance.posted,
+  currency: balance.currency,
+  sequence: balance.sequence.annotate({ description: "The number of the entry after which this was the balance" }),
+  created_at: Schema.NullOr(Time).annotate({
+    description: "When that entry was written; null before the first one, when the balance was 0"
+  })
+}).annotate({ identifier: "BalanceAsOf" })
+
+/** Of which moment a balance is asked for. */
+const AsOf = Schema.Struct({
+  sequence: parameter(SequenceNumber, "The balance after the entry of this number; 0 is before the first"),
+  at: parameter(Instant, "The balance at this time: after the last entry that was written then or before")
+}).check(
+  Schema.makeFilter(({ at, sequence }) =>
+    at === undefined || sequence === undefined || { path: ["at"], issue: "goes without sequence" }
+  )
+)
 
 export const Account = Schema.Struct({
   id: Schema.String,
@@ -186,11 +208,15 @@ export const AccountsGroup = HttpApiGroup.make("accounts").add(
   })),
   HttpApiEndpoint.get("balance", "/:id/balance", {
     params: path,
-    success: Balance,
-    error: Problems.schemasOf(...Problems.sharded, "account_not_found")
+    query: AsOf,
+    success: [Balance, BalanceAsOf],
+    error: Problems.schemasOf(...Problems.sharded, "account_not_found", "entry_not_found")
   }).annotateMerge(OpenApi.annotations({
     summary: "Get the balance of an account",
-    description: "What is posted, held and available at this moment, seen from the account's normal side."
+    description: "What is posted, held and available at this moment, seen from the account's normal side. With " +
+      "`sequence` or `at`: what was posted after that entry or at that time, from the entries alone. What was held then is " +
+      "not told: holds are no entries. A time that has only just passed may still get entries: transactions take the " +
+      "time at which they begin."
   })),
   HttpApiEndpoint.get("entries", "/:id/entries", {
     params: path,

@@ -6,11 +6,13 @@ import { AccountsGroup } from "./Accounts.ts"
 import { completed } from "./Examples.ts"
 import { LedgerGroup } from "./LedgerBooks.ts"
 import { ReceiptsGroup, SealsGroup } from "./Receipts.ts"
+import { StatementsGroup } from "./Statements.ts"
 import { SystemGroup } from "./System.ts"
 import { TransfersGroup } from "./Transfers.ts"
 
 export const CounterpoiseApi = HttpApi.make("counterpoise")
   .add(AccountsGroup)
+  .add(StatementsGroup)
   .add(TransfersGroup)
   .add(LedgerGroup)
   .add(ReceiptsGroup)

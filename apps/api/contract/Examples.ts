@@ -7,6 +7,7 @@ import type { Account, Balance, DescribeAccount, Entry, OpenAccount } from "./Ac
 import type { TrialBalance } from "./LedgerBooks.ts"
 import { type Problem, registry } from "./Problems.ts"
 import type { PublishedSeals, Receipt } from "./Receipts.ts"
+import type { Statement } from "./Statements.ts"
 import type { Live, Ready, Version } from "./System.ts"
 import type {
   CaptureTransfer,
@@ -58,6 +59,29 @@ const entry: typeof Entry.Encoded = {
   posted: "8750",
   created_at: "2026-11-21T09:31:00.051Z"
 }
+
+const statement: typeof Statement.Encoded = {
+  object: "statement",
+  account: "wallet-anna",
+  currency: "EUR",
+  normal_side: "credit",
+  from: "2026-11-21T09:31:00.000Z",
+  to: "2026-11-22T00:00:00.000Z",
+  opening: { posted: "10000", currency: "EUR", sequence: 2, created_at: "2026-11-21T09:30:12.847Z" },
+  closing: { posted: "8750", currency: "EUR", sequence: 3, created_at: "2026-11-21T09:31:00.051Z" },
+  credits: "0",
+  debits: "1250",
+  data: [entry],
+  has_more: false,
+  next_cursor: null
+}
+
+const statementAsCsv = [
+  "line,sequence,created_at,transfer,debit,credit,posted,currency",
+  "opening,2,2026-11-21T09:30:12.847Z,,,,10000,EUR",
+  "entry,3,2026-11-21T09:31:00.051Z,trf_01KAJ7QZ6C0NV5XJ9A4T7MZB3D,1250,,8750,EUR",
+  "closing,3,2026-11-21T09:31:00.051Z,,1250,0,8750,EUR"
+].map((line) => `${line}\r\n`).join("")
 
 const requestTransfer: typeof RequestTransfer.Encoded = {
   source: "wallet-anna",
@@ -261,7 +285,7 @@ interface Example {
   readonly response: Readonly<Record<string, unknown>>
 }
 
-/** By operation id: an example of the request, and of each answer by its status. */
+/** By operation id: an example of the request, and of each answer by its status, and its media type where it has several. */
 export const examples: Readonly<Record<string, Example>> = {
   "accounts.open": { request: openAccount, response: { 201: account } },
   "accounts.list": { response: { 200: pageOf(account) } },
@@ -278,8 +302,10 @@ export const examples: Readonly<Record<string, Example>> = {
   },
   "accounts.balance": { response: { 200: balance } },
   "accounts.entries": { response: { 200: pageOf(entry) } },
+  "statements.get": { response: { 200: statement, "200 text/csv": statementAsCsv } },
   "transfers.request": { request: requestTransfer, response: { 202: transfer, 200: committed } },
   "transfers.requestAll": { request: requestTransfers, response: { 200: requestedTransfers } },
+  "transfers.list": { response: { 200: pageOf(committed) } },
   "transfers.get": { response: { 200: committed } },
   "transfers.capture": { request: captureTransfer, response: { 200: captured, 202: authorized } },
   "transfers.void": { request: {}, response: { 200: voided, 202: authorized } },
@@ -305,6 +331,9 @@ const instructions: ReadonlySet<string> = new Set([
   "accounts.unfreeze",
   "accounts.close"
 ])
+
+/** The operations that may be held until a transfer has ended. */
+const waits: ReadonlySet<string> = new Set(["transfers.request", "transfers.get"])
 
 const makes: ReadonlySet<string> = new Set(["transfers.request", "accounts.open"])
 
@@ -339,8 +368,7 @@ const headersOf = (operation: string, status: string): Readonly<Record<string, u
     ...(status === "202" || status === "429" || status === "503" || operation === "receipts.get" && status === "409"
       ? { "retry-after": header("Seconds after which to look again") }
       : {}),
-    ...((operation === "transfers.request" || operation === "transfers.get") && status === "200" ||
-        instructed && status !== "202"
+    ...(waits.has(operation) && status === "200" || instructed && status !== "202"
       ? { "preference-applied": header("`wait=N` where the preference was honoured") }
       : {}),
     ...(status === "401" ? { "www-authenticate": header("`Bearer`") } : {})
@@ -351,9 +379,12 @@ const headersOf = (operation: string, status: string): Readonly<Record<string, u
 const Json = Schema.Record(Schema.String, Schema.Unknown)
 const asObject = Schema.decodeUnknownSync(Json)
 
-const withExample = (content: unknown, example: unknown): unknown =>
+const withExample = (content: unknown, exampleOf: (mediaType: string) => unknown): unknown =>
   Object.fromEntries(
-    Object.entries(asObject(content)).map(([type, media]) => [type, { ...asObject(media), example }])
+    Object.entries(asObject(content)).map(([type, media]) => [
+      type,
+      { ...asObject(media), example: exampleOf(type.split(";")[0] ?? type) }
+    ])
   )
 
 const codesIn = (description: unknown) =>
@@ -370,21 +401,26 @@ const withResponses = (operation: string, responses: unknown): unknown =>
   Object.fromEntries(
     Object.entries(asObject(responses)).map(([status, response]) => {
       const { content, ...rest } = asObject(response)
-      const example = examples[operation]?.response[status] ?? problemOf(rest["description"])
+      const known = examples[operation]?.response ?? {}
+      const exampleOf = (mediaType: string) =>
+        known[`${status} ${mediaType}`] ?? known[status] ?? problemOf(rest["description"])
       return [status, {
         ...rest,
         headers: { ...headersOf(operation, status) },
-        ...(content === undefined ? {} : { content: withExample(content, example) })
+        ...(content === undefined ? {} : { content: withExample(content, exampleOf) })
       }]
     })
   )
 
 // Query parameters travel as text, and so the generator describes their text.
-const limit = { type: "integer", minimum: 1, maximum: 200, default: 50, description: "How many at most" }
+const whole: Readonly<Record<string, unknown>> = {
+  limit: { type: "integer", minimum: 1, maximum: 200, default: 50, description: "How many at most" },
+  sequence: { type: "integer", minimum: 0 }
+}
 
 const withParameter = (parameter: unknown): unknown => {
   const { schema, ...rest } = asObject(parameter)
-  return { ...rest, schema: rest["name"] === "limit" ? limit : schema }
+  return { ...rest, schema: whole[String(rest["name"])] ?? schema }
 }
 
 const withOperation = (operation: unknown): unknown => {
@@ -400,7 +436,7 @@ const withOperation = (operation: unknown): unknown => {
       : {
         requestBody: {
           ...body,
-          content: withExample(body["content"], examples[id]?.request),
+          content: withExample(body["content"], () => examples[id]?.request),
           required: !instructions.has(id)
         }
       }),
@@ -434,6 +470,6 @@ export const completed = (document: Record<string, unknown>): Record<string, unk
       Object.fromEntries(Object.entries(asObject(operations)).map(([method, one]) => [method, withOperation(one)]))
     ])
   )
-  const whole = JSON.stringify({ ...document, paths, components: withSchemas(document["components"]) })
-  return asObject(JSON.parse(whole.replace(reference, "\"#/components/schemas/$1\"")))
+  const text = JSON.stringify({ ...document, paths, components: withSchemas(document["components"]) })
+  return asObject(JSON.parse(text.replace(reference, "\"#/components/schemas/$1\"")))
 }

@@ -124,6 +124,7 @@ export const registry = {
   // What is asked for
   route_not_found: kind(404, "Route not found", "No resource lives at this path. See /docs."),
   account_not_found: kind(404, "Account not found", "There is no account with this id."),
+  entry_not_found: kind(404, "Entry not found", "The account has no entry of this number, or not yet."),
   transfer_not_found: kind(404, "Transfer not found", "There is no transfer with this id."),
   method_not_allowed: kind(
     405,

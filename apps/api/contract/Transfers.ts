@@ -16,10 +16,14 @@ import {
   Description,
   IdempotencyKey,
   IdempotencyKeyText,
+  Instant,
   Metadata,
   Minor,
   NoMembers,
   page,
+  PageCursor,
+  PageLimit,
+  parameter,
   Prefer,
   PreferAnswer,
   problemAnnotation,
@@ -60,6 +64,7 @@ export const TimelineStep = Schema.Struct({
   created_at: Time
 }).annotate({ identifier: "TimelineStep" })
 
+export const TransferList = page(Transfer).annotate({ identifier: "TransferList" })
 export const Timeline = page(TimelineStep).annotate({ identifier: "Timeline" })
 
 /** How long an authorization lasts when its client does not say: 7 days. */
@@ -163,6 +168,41 @@ export const CaptureTransfer = Schema.Struct({
   })
 }).annotate({ identifier: "CaptureTransfer" })
 
+/** Which transfers are listed; or the one that an idempotency key made. */
+export const ListTransfers = Schema.Struct({
+  limit: Schema.optionalKey(PageLimit),
+  after: Schema.optionalKey(PageCursor),
+  source: parameter(AccountIdText, "Those from this account"),
+  status: parameter(
+    TransferStatus,
+    "Those of this status. A page looks at so many transfers and no more: it may have fewer items than " +
+      "`limit`, or none, and still a next one"
+  ),
+  reverses: parameter(TransferId, "The reversals of this transfer"),
+  created_from: parameter(
+    Instant,
+    "Those asked for at this time or later: the time in their ids, a moment before `created_at`"
+  ),
+  created_to: parameter(Instant, "Those asked for before this time"),
+  idempotency_key: parameter(
+    IdempotencyKeyText,
+    "The one transfer that this client asked for from `source` under this key; with `source` only"
+  )
+}).check(
+  Schema.makeFilter(({ created_from: from, created_to: to }) =>
+    from === undefined || to === undefined || from <= to || {
+      path: ["created_to"],
+      issue: "must not be before created_from"
+    }
+  ),
+  Schema.makeFilter(({ idempotency_key: key, source, ...others }) =>
+    key === undefined || source !== undefined && Object.keys(others).length === 0 || {
+      path: ["idempotency_key"],
+      issue: "goes with source, and with nothing else"
+    }
+  )
+)
+
 const path = { id: Schema.String }
 
 /** What a transfer that waits for no instruction answers, by what became of it. */
@@ -223,6 +263,21 @@ export const TransfersGroup = HttpApiGroup.make("transfers").add(
       "of each. An item is the same request as if it were asked for alone under its key: it may be repeated in another " +
       "batch, or by `POST /v1/transfers`, and is recorded once. Two items with one key are one transfer. " +
       "`Prefer: wait` means nothing here. A body that is no JSON, or has too many items, is refused as a whole."
+  })),
+  HttpApiEndpoint.get("list", "/", {
+    query: ListTransfers,
+    success: TransferList,
+    error: Problems.schemasOf(
+      ...Problems.sharded,
+      "invalid_cursor",
+      "invalid_account_id",
+      "idempotency_key_invalid"
+    )
+  }).annotateMerge(OpenApi.annotations({
+    summary: "List transfers",
+    description:
+      "Transfers of all shards, newest first; or those from one account, of one status, of a time, or that " +
+      "reverse another one. With `source` and `idempotency_key`: the transfer that this client's key made, if it made one."
   })),
   HttpApiEndpoint.get("get", "/:id", {
     params: path,

@@ -95,7 +95,7 @@ export const IdempotencyKey = Schema.String.check(
   })
 )).annotateKey({ [problemAnnotation]: "idempotency_key_missing" satisfies Code })
 
-/** An idempotency key in a body: the key itself. */
+/** An idempotency key in a body or a query: the key itself. */
 export const IdempotencyKeyText = Schema.String.annotate(
   rule("idempotency_key_invalid", "must be 1 to 255 visible ASCII characters")
 ).check(
@@ -138,6 +138,33 @@ export const NoMembers = Schema.Record(
 /** A time as it is answered: RFC 3339 in UTC with milliseconds. */
 export const Time = Schema.String.annotate({ format: "date-time" })
 
+const notATime = { message: "must be an RFC 3339 time such as 2026-11-21T09:31:00Z (in a query, + is written %2B)" }
+
+/** A time as it is asked with: RFC 3339, to the millisecond. Decodes to milliseconds since 1970. */
+export const Instant = Schema.String.annotate({ format: "date-time" }).check(
+  Schema.makeFilter(
+    (text) =>
+      // A day that its month does not have is another day to Date.
+      !Number.isNaN(Date.parse(text)) && new Date(text.slice(0, 10)).getUTCDate() === Number(text.slice(8, 10)),
+    notATime
+  ),
+  Schema.isPattern(
+    /^[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3])(?::[0-5][0-9]){2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:[0-9]{2})$/u,
+    notATime
+  )
+).pipe(Schema.decodeTo(
+  Schema.Finite,
+  SchemaTransformation.transform({
+    decode: (text) => Date.parse(text),
+    encode: (millis) => new Date(millis).toISOString()
+  })
+))
+
+/** The number of an entry of an account. */
+export const SequenceNumber = Schema.String.check(
+  Schema.isPattern(/^(?:0|[1-9][0-9]{0,14})$/u, { message: "must be 0 or the number of an entry" })
+).pipe(Schema.decodeTo(Schema.BigInt, SchemaTransformation.bigintFromString))
+
 /** Minor units as they are answered. */
 export const Minor = Schema.String.annotate({
   description: "Minor units, as a string of digits, with a minus sign where it is negative"
@@ -146,6 +173,10 @@ export const Minor = Schema.String.annotate({
 export const PageLimit = Schema.Int.check(
   Schema.isBetween({ minimum: 1, maximum: 200 }, { message: "must be between 1 and 200" })
 ).annotate({ description: "How many at most; 50 unless given" })
+
+/** A query parameter that may be left out. Its description is that of the text in which it travels. */
+export const parameter = <S extends Schema.Top>(schema: S, description: string) =>
+  Schema.optionalKey(schema.pipe(Schema.annotateEncoded({ description })))
 
 export const PageCursor = Schema.String.annotate({ description: "The next_cursor of the page before" })
 

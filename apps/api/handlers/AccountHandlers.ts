@@ -1,17 +1,25 @@
 /**
  * Accounts: opened through the intake, read through the queries.
  */
-import { Clock, Effect, Schema } from "effect"
+import { Clock, Effect, Option } from "effect"
 import type { HttpServerRequest } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import { ulid } from "ulid"
 import { AccountId, defaultsOf, emptyBalance } from "#domain/account/Account.ts"
-import { Queries } from "#domain/ledger/Queries.ts"
+import { type Entry, Queries } from "#domain/ledger/Queries.ts"
 import { partitionOf } from "#domain/sharding/Partition.ts"
 import type { ShardMap } from "#domain/sharding/ShardMap.ts"
 import { type AccountRecord, Intake, type Metadata } from "#domain/transfer/Intake.ts"
 import { random } from "#infra/Entropy.ts"
-import { Account, AccountList, Balance, DescribeAccount, EntryList, OpenAccount } from "../contract/Accounts.ts"
+import {
+  Account,
+  AccountList,
+  Balance,
+  BalanceAsOf,
+  DescribeAccount,
+  EntryList,
+  OpenAccount
+} from "../contract/Accounts.ts"
 import { CurrentClient } from "../contract/Authorization.ts"
 import { CounterpoiseApi } from "../contract/CounterpoiseApi.ts"
 import { NoMembers } from "../contract/Values.ts"
@@ -21,6 +29,7 @@ import { CurrentRequest } from "../http/CurrentRequest.ts"
 import * as Cursor from "../http/Cursor.ts"
 import { counted, notRecorded } from "../http/Recorded.ts"
 import { answered, ofPort, Refusal } from "../http/Refusal.ts"
+import * as FindAccount from "./FindAccount.ts"
 import * as Instructing from "./Instructing.ts"
 import * as Views from "./Views.ts"
 
@@ -56,17 +65,15 @@ const answer = (
     headers: { ...options.headers, etag: `"v${record.revision}"` }
   })
 
-const isAccountId = Schema.is(AccountId)
+const entryNotFound = new Refusal({ code: "entry_not_found" })
 
-const accountNotFound = new Refusal({ code: "account_not_found" })
+const isSequence = (text: string): text is `${bigint}` => /^[1-9][0-9]{0,14}$/.test(text)
 
 const subject: Instructing.Subject<AccountRecord> = {
   idOf: ({ account }) => account.id,
   statusOf: ({ account }) => account.status,
   answer
 }
-
-const accountPath = (id: string): string => `/v1/accounts/${encodeURIComponent(id)}`
 
 export const layer = (map: ShardMap) =>
   HttpApiBuilder.group(
@@ -79,16 +86,21 @@ export const layer = (map: ShardMap) =>
       const readBody = Body.reader("POST /v1/accounts", OpenAccount)
       const readDescription = Body.reader("PATCH /v1/accounts/:id", DescribeAccount)
 
-      /** What cannot be an id names nothing. */
-      const known = (id: string): Effect.Effect<AccountId, Refusal> =>
-        isAccountId(id) ? Effect.succeed(id) : Effect.fail(accountNotFound)
+      const read = (id: AccountId) => FindAccount.read(queries, id)
 
-      const read = (id: AccountId): Effect.Effect<AccountRecord, Refusal> =>
-        Effect.mapError(queries.account(id), ofPort).pipe(
-          Effect.flatMap((found) => Effect.mapError(Effect.fromOption(found), () => accountNotFound))
-        )
+      const find = (id: string) => Effect.flatMap(FindAccount.known(id), read)
 
-      const find = (id: string) => Effect.flatMap(known(id), read)
+      /** The entry of that number; null is before the first. */
+      const entryOf = (account: string, sequence: bigint): Effect.Effect<Entry | null, Refusal> =>
+        sequence === 0n
+          ? Effect.succeed(null)
+          : Effect.mapError(queries.entry(account, sequence), ofPort).pipe(
+            Effect.flatMap((found) => Effect.mapError(Effect.fromOption(found), () => entryNotFound))
+          )
+
+      /** The last entry that was written at that time or before; null is before the first. */
+      const entryAt = (account: string, millis: number): Effect.Effect<Entry | null, Refusal> =>
+        Effect.mapBoth(queries.lastEntryBefore(account, millis + 1), { onFailure: ofPort, onSuccess: Option.getOrNull })
 
       const asking = (asks: "freeze" | "unfreeze" | "close") => {
         const readNothing = Body.reader(`POST /v1/accounts/:id/${asks}`, NoMembers, { leftOut: true })
@@ -98,7 +110,7 @@ export const layer = (map: ShardMap) =>
           readonly request: HttpServerRequest.HttpServerRequest
         }) {
           const { fingerprint } = yield* readNothing(request)
-          const account = yield* known(params.id)
+          const account = yield* FindAccount.known(params.id)
           return yield* instruct({
             headers,
             fingerprint,
@@ -137,7 +149,7 @@ export const layer = (map: ShardMap) =>
             return answer(asOpened(recorded.record, value.metadata ?? {}), {
               status: 201,
               headers: {
-                location: accountPath(recorded.record.account.id),
+                location: FindAccount.pathOf(recorded.record.account.id),
                 ...Answer.replayed(recorded.replayed)
               }
             })
@@ -147,7 +159,7 @@ export const layer = (map: ShardMap) =>
           "list",
           Effect.fnUntraced(function*({ query }) {
             const limit = query.limit ?? Answer.defaultPageLimit
-            const after = yield* Cursor.decode("accounts", query.after)
+            const after = yield* Cursor.decode("accounts", query.after, FindAccount.isAccountId)
             const records = yield* Effect.mapError(queries.accounts(after, limit + 1), ofPort)
             const page = Answer.page(
               records,
@@ -170,12 +182,12 @@ export const layer = (map: ShardMap) =>
           "describe",
           Effect.fnUntraced(function*({ headers, params, request }) {
             const { value } = yield* readDescription(request)
-            const account = yield* known(params.id)
+            const account = yield* FindAccount.known(params.id)
             const described = yield* Effect.mapError(
               intake.describe(account, headers["if-match"], value.metadata),
               ofPort
             )
-            return answer(yield* Effect.mapError(Effect.fromOption(described), () => accountNotFound))
+            return answer(yield* Effect.mapError(Effect.fromOption(described), () => FindAccount.notFound))
           }, answered)
         )
         .handleRaw("freeze", asking("freeze"))
@@ -183,8 +195,12 @@ export const layer = (map: ShardMap) =>
         .handleRaw("close", asking("close"))
         .handle(
           "balance",
-          Effect.fnUntraced(function*({ params }) {
-            return Answer.json(Balance, Views.balance((yield* find(params.id)).account))
+          Effect.fnUntraced(function*({ params, query }) {
+            const { account } = yield* find(params.id)
+            const { at, sequence } = query
+            if (at === undefined && sequence === undefined) return Answer.json(Balance, Views.balance(account))
+            const entry = yield* at === undefined ? entryOf(account.id, sequence ?? 0n) : entryAt(account.id, at)
+            return Answer.json(BalanceAsOf, Views.balanceAsOf(account, entry))
           }, answered)
         )
         .handle(
@@ -192,7 +208,7 @@ export const layer = (map: ShardMap) =>
           Effect.fnUntraced(function*({ params, query }) {
             const limit = query.limit ?? Answer.defaultPageLimit
             const list = `entries of ${params.id}`
-            const before = yield* Cursor.decode(list, query.after)
+            const before = yield* Cursor.decode(list, query.after, isSequence)
             const { account } = yield* find(params.id)
             const records = yield* Effect.mapError(
               queries.entries(params.id, before === null ? null : BigInt(before), limit + 1),
@@ -205,7 +221,7 @@ export const layer = (map: ShardMap) =>
               ({ sequence }) => Cursor.encode(list, sequence.toString())
             )
             return Answer.json(EntryList, page, {
-              headers: Answer.pageHeaders(`${accountPath(params.id)}/entries`, limit, page)
+              headers: Answer.pageHeaders(`${FindAccount.pathOf(params.id)}/entries`, limit, page)
             })
           }, answered)
         )

@@ -1,19 +1,20 @@
 /**
  * Transfers: requested through the intake, followed through the queries.
  */
-import { Clock, Effect, type Option, Schema } from "effect"
+import { Clock, Effect, Option, Schema } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
-import { Queries } from "#domain/ledger/Queries.ts"
+import { Queries, type TransferFilter } from "#domain/ledger/Queries.ts"
 import type { ShardMap } from "#domain/sharding/ShardMap.ts"
 import { Intake, type TransferRecord } from "#domain/transfer/Intake.ts"
 import { ended } from "#domain/transfer/Transfer.ts"
 import * as TransferId from "#domain/transfer/TransferId.ts"
 import { CurrentClient } from "../contract/Authorization.ts"
 import { CounterpoiseApi } from "../contract/CounterpoiseApi.ts"
-import { CaptureTransfer, RequestTransfer, Timeline, Transfer } from "../contract/Transfers.ts"
+import { CaptureTransfer, RequestTransfer, Timeline, Transfer, TransferList } from "../contract/Transfers.ts"
 import { NoMembers } from "../contract/Values.ts"
 import * as Answer from "../http/Answer.ts"
 import * as Body from "../http/Body.ts"
+import * as Cursor from "../http/Cursor.ts"
 import { CurrentRequest } from "../http/CurrentRequest.ts"
 import * as Prefer from "../http/Prefer.ts"
 import { counted, notRecorded } from "../http/Recorded.ts"
@@ -103,6 +104,45 @@ export const layer = (map: ShardMap) =>
           }, answered)
         )
         .handleRaw("requestAll", ({ request }) => answered(requestAll(request)))
+        .handle(
+          "list",
+          Effect.fnUntraced(function*({ query }) {
+            const { idempotency_key: key, source } = query
+            if (key !== undefined && source !== undefined) {
+              const { name: client } = yield* CurrentClient
+              const found = yield* Effect.mapError(queries.transferOf(client, source, key), ofPort)
+              const data = Option.toArray(found).map(Views.transfer)
+              return Answer.json(TransferList, { object: "list", data, has_more: false, next_cursor: null })
+            }
+            const limit = query.limit ?? Answer.defaultPageLimit
+            const filter: TransferFilter = {
+              source: source ?? null,
+              status: query.status ?? null,
+              reverses: query.reverses ?? null,
+              fromMillis: query.created_from ?? null,
+              beforeMillis: query.created_to ?? null
+            }
+            const filters = Answer.filters({
+              source: filter.source,
+              status: filter.status,
+              reverses: filter.reverses,
+              created_from: Views.timeOrNull(query.created_from),
+              created_to: Views.timeOrNull(query.created_to)
+            })
+            const list = `transfers?${filters}`
+            const below = yield* Cursor.decode(list, query.after, isTransferId)
+            const { next, records } = yield* Effect.mapError(queries.transfers(filter, below, limit), ofPort)
+            const page = {
+              object: "list" as const,
+              data: records.map(Views.transfer),
+              has_more: next !== null,
+              next_cursor: next === null ? null : Cursor.encode(list, next)
+            }
+            return Answer.json(TransferList, page, {
+              headers: Answer.pageHeaders("/v1/transfers", limit, page, filters)
+            })
+          }, answered)
+        )
         .handle(
           "get",
           Effect.fnUntraced(function*({ headers, params }) {

@@ -9,12 +9,14 @@ import type {
   TrialBalance as ShardSums
 } from "#domain/ledger/Queries.ts"
 import type { AccountRecord, TransferRecord } from "#domain/transfer/Intake.ts"
-import type { Account, Balance, Entry } from "../contract/Accounts.ts"
+import type { Account, Balance, BalanceAsOf, Entry } from "../contract/Accounts.ts"
 import type { TrialBalance } from "../contract/LedgerBooks.ts"
 import type { TimelineStep, Transfer } from "../contract/Transfers.ts"
 
 /** RFC 3339 in UTC, to the millisecond. */
-const time = (millis: number): string => new Date(millis).toISOString()
+export const time = (millis: number): string => new Date(millis).toISOString()
+
+export const timeOrNull = (millis: number | undefined): string | null => millis === undefined ? null : time(millis)
 
 const digits = (minor: bigint | null): string | null => minor === null ? null : minor.toString()
 
@@ -41,6 +43,25 @@ export const account = ({ account, createdAtMillis, metadata }: AccountRecord): 
   created_at: time(createdAtMillis)
 })
 
+/** What was posted after an entry, seen from the account's normal side; 0 before the first. */
+export const postedAfter = (entry: LedgerEntry | null, normalSide: LedgerAccount["normalSide"]): bigint =>
+  entry === null ? 0n : normalSide === "credit" ? entry.posted : -entry.posted
+
+/** The balance after an entry; before the first where there is none. */
+export const balanceAsOf = (account: LedgerAccount, entry: LedgerEntry | null): typeof BalanceAsOf.Encoded => ({
+  posted: postedAfter(entry, account.normalSide).toString(),
+  currency: account.currency,
+  sequence: Number(entry?.sequence ?? 0n),
+  created_at: entry === null ? null : time(entry.createdAtMillis)
+})
+
+/** What entries add up to, on each side. */
+export const sums = (entries: ReadonlyArray<LedgerEntry>): { readonly debits: bigint; readonly credits: bigint } => {
+  const sum = (side: LedgerEntry["direction"]) =>
+    entries.reduce((total, { amount, direction }) => direction === side ? total + amount : total, 0n)
+  return { debits: sum("DEBIT"), credits: sum("CREDIT") }
+}
+
 /** @param normalSide of the entry's account: `posted` is seen from it */
 export const entry = (entry: LedgerEntry, normalSide: LedgerAccount["normalSide"]): typeof Entry.Encoded => ({
   id: `${entry.account}/${entry.sequence}`,
@@ -51,7 +72,7 @@ export const entry = (entry: LedgerEntry, normalSide: LedgerAccount["normalSide"
   direction: entry.direction,
   amount: entry.amount.toString(),
   currency: entry.currency,
-  posted: (normalSide === "credit" ? entry.posted : -entry.posted).toString(),
+  posted: postedAfter(entry, normalSide).toString(),
   created_at: time(entry.createdAtMillis)
 })
 

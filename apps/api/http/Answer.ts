@@ -46,8 +46,22 @@ export const page = <Record, Item>(
   return { object: "list", data: shown.map(view), has_more: more, next_cursor: more ? cursorOf(last) : null }
 }
 
-/** The headers of a page: where the next one is (RFC 8288). */
-export const pageHeaders = (path: string, limit: number, page: Page<unknown>): Readonly<Record<string, string>> =>
+/** The filters of a list as a query, one spelling for each: what its cursors and links name it by. */
+export const filters = (parameters: Readonly<Record<string, string | null>>): string =>
+  Object.entries(parameters)
+    .flatMap(([name, value]) => value === null ? [] : [`${name}=${encodeURIComponent(value)}`]).join("&")
+
+/**
+ * The headers of a page: where the next one is (RFC 8288).
+ *
+ * @param filters as {@link filters} spells them
+ */
+export const pageHeaders = (
+  path: string,
+  limit: number,
+  page: Pick<Page<unknown>, "next_cursor">,
+  filters = ""
+): Readonly<Record<string, string>> =>
   page.next_cursor === null
     ? {}
-    : { link: `<${path}?limit=${limit}&after=${page.next_cursor}>; rel="next"` }
+    : { link: `<${path}?${filters === "" ? "" : `${filters}&`}limit=${limit}&after=${page.next_cursor}>; rel="next"` }

@@ -2,11 +2,13 @@
  * The port through which the books are read. Reads are strong: they come from the shard that owns the account.
  */
 import { Context, type Effect, type Option } from "effect"
+import type { AccountId } from "../account/Account.ts"
 import type { Currency } from "../money/Currency.ts"
 import type { ShardUnavailable } from "../sharding/Shards.ts"
 import type { Instruction } from "./Instruction.ts"
 import type { LedgerEvent } from "./LedgerEvent.ts"
 import type { AccountRecord, TransferRecord } from "../transfer/Intake.ts"
+import type { TransferStatus } from "../transfer/Transfer.ts"
 import type { TransferId } from "../transfer/TransferId.ts"
 
 /** One immutable line of an account. */
@@ -20,6 +22,24 @@ export interface Entry {
   /** Credits − debits of the account after this entry. */
   readonly posted: bigint
   readonly createdAtMillis: number
+}
+
+/** Which transfers are looked for; what is null may be anything. */
+export interface TransferFilter {
+  readonly source: AccountId | null
+  readonly status: TransferStatus | null
+  /** The transfer whose money they bring back. */
+  readonly reverses: TransferId | null
+  /** The time in their ids, which is when they were asked for: from the first, and before the second of these. */
+  readonly fromMillis: number | null
+  readonly beforeMillis: number | null
+}
+
+/** Part of a list of transfers, and where it goes on. */
+export interface TransferPage {
+  readonly records: ReadonlyArray<TransferRecord>
+  /** The id below which the next part begins; null when this was the last. */
+  readonly next: TransferId | null
 }
 
 /** One step in the story of a transfer, as a shard wrote it. */
@@ -61,7 +81,42 @@ export class Queries extends Context.Service<Queries, {
     before: bigint | null,
     limit: number
   ) => Effect.Effect<ReadonlyArray<Entry>, ShardUnavailable>
+  /** Entries of an account in ascending order, with a sequence above `after` and not above `upTo`. */
+  readonly entriesAfter: (
+    account: string,
+    after: bigint,
+    upTo: bigint,
+    limit: number
+  ) => Effect.Effect<ReadonlyArray<Entry>, ShardUnavailable>
+  /** The account's entry of that number. `None`: it has no such entry, or not yet. One look, however many there are. */
+  readonly entry: (account: string, sequence: bigint) => Effect.Effect<Option.Option<Entry>, ShardUnavailable>
+  /**
+   * The account's last entry that was written before a time, in whole milliseconds of the shard's clock. `None`: all were
+   * written later, or there is none. As many looks as the number of entries has binary digits.
+   *
+   * An account's entries are in the order of time, unless that clock was set back. Where it was, this is an entry before
+   * the time whose successor is not; and it stays the same one while only later ones are written.
+   */
+  readonly lastEntryBefore: (account: string, millis: number) => Effect.Effect<Option.Option<Entry>, ShardUnavailable>
   readonly transfer: (id: TransferId) => Effect.Effect<Option.Option<TransferRecord>, ShardUnavailable>
+  /**
+   * Transfers of all shards (of one, if their source is known), newest first by the time in their ids, with an id below
+   * `below`. Who follows `next` to its end sees each transfer once that was there when he began.
+   *
+   * At most `limit`, and perhaps fewer or none though there are more: to find those of one status, only so many are looked
+   * at in one go.
+   */
+  readonly transfers: (
+    filter: TransferFilter,
+    below: TransferId | null,
+    limit: number
+  ) => Effect.Effect<TransferPage, ShardUnavailable>
+  /** The transfer that a client asked for, from that account and under that idempotency key. `None`: it asked for none. */
+  readonly transferOf: (
+    client: string,
+    source: AccountId,
+    idempotencyKey: string
+  ) => Effect.Effect<Option.Option<TransferRecord>, ShardUnavailable>
   /** The transfer once it has ended, or as it is when `withinMillis` are over. */
   readonly awaitEnd: (
     id: TransferId,

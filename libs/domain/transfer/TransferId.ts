@@ -36,3 +36,6 @@ export const partitionOf = (id: TransferId): number =>
 
 /** The time an id was made, in milliseconds since 1970. */
 export const timeOf = (id: TransferId): number => decodeTime(id.slice(prefix.length))
+
+/** What all ids that were made at that time or later are not below, and all that were made before it are. */
+export const beginningOf = (millis: number): string => prefix + encodeTime(Math.max(0, millis))

@@ -21,6 +21,7 @@ import {
   TransferRecordRow
 } from "./Rows.ts"
 import { ShardDatabases } from "./ShardDatabases.ts"
+import * as TransferSearch from "./TransferSearch.ts"
 import * as Watch from "./Watch.ts"
 
 const accountRecords = Schema.decodeUnknownSync(Schema.Array(AccountRecordRow))
@@ -39,6 +40,24 @@ const entryRows = Schema.decodeUnknownSync(Schema.Array(Schema.Struct({
   posted: Numeric,
   created_at_millis: Schema.Finite
 })))
+
+const entryColumns = `account_id, sequence, transfer_id, direction, amount, currency, posted, ${
+  millis("created_at")
+} AS created_at_millis`
+
+const entriesOf = (rows: ReadonlyArray<unknown>): ReadonlyArray<Entry> =>
+  entryRows(rows).map((row) => ({
+    account: row.account_id,
+    sequence: row.sequence,
+    transfer: row.transfer_id,
+    direction: row.direction,
+    amount: row.amount,
+    currency: row.currency,
+    posted: row.posted,
+    createdAtMillis: row.created_at_millis
+  }))
+
+const firstOf = <A>(found: ReadonlyArray<A>): Option.Option<A> => Option.fromUndefinedOr(found[0])
 
 const trialBalanceRows = Schema.decodeUnknownSync(Schema.Array(Schema.Struct({
   currency: Currency,
@@ -69,7 +88,7 @@ export const layer = Layer.effect(
         shard,
         (sql) =>
           sql`SELECT ${sql.literal(transferRecordColumns)} FROM transfer WHERE transfer_id = ${id}`.pipe(
-            Effect.map((rows) => Option.map(Option.fromNullishOr(transferRecords(rows)[0]), transferRecordOf))
+            Effect.map((rows) => Option.map(firstOf(transferRecords(rows)), transferRecordOf))
           )
       )
     }
@@ -112,7 +131,7 @@ export const layer = Layer.effect(
           sql`
             SELECT ${sql.literal(accountRecordColumns)} FROM account JOIN balance USING (account_id)
             WHERE account_id = ${id}`.pipe(
-            Effect.map((rows) => Option.map(Option.fromNullishOr(accountRecords(rows)[0]), accountRecordOf))
+            Effect.map((rows) => Option.map(firstOf(accountRecords(rows)), accountRecordOf))
           )),
 
       accounts: (after, limit) =>
@@ -131,23 +150,68 @@ export const layer = Layer.effect(
 
       entries: (account, before, limit) =>
         databases.on(shardOfAccount(map, account), (sql) =>
-          sql`
-            SELECT account_id, sequence, transfer_id, direction, amount, currency, posted,
-              ${sql.literal(millis("created_at"))} AS created_at_millis
-            FROM entry WHERE account_id = ${account} AND sequence < coalesce(${before}::int8, 9223372036854775807)
-            ORDER BY sequence DESC LIMIT ${limit}`.pipe(
-            Effect.map((rows) =>
-              entryRows(rows).map((row): Entry => ({
-                account: row.account_id,
-                sequence: row.sequence,
-                transfer: row.transfer_id,
-                direction: row.direction,
-                amount: row.amount,
-                currency: row.currency,
-                posted: row.posted,
-                createdAtMillis: row.created_at_millis
-              }))
-            )
+          Effect.map(
+            sql`
+              SELECT ${sql.literal(entryColumns)} FROM entry
+              WHERE account_id = ${account} AND sequence < coalesce(${before}::int8, 9223372036854775807)
+              ORDER BY sequence DESC LIMIT ${limit}`,
+            entriesOf
+          )),
+
+      entriesAfter: (account, after, upTo, limit) =>
+        databases.on(shardOfAccount(map, account), (sql) =>
+          Effect.map(
+            sql`
+              SELECT ${sql.literal(entryColumns)} FROM entry
+              WHERE account_id = ${account} AND sequence > ${after}::int8 AND sequence <= ${upTo}::int8
+              ORDER BY sequence LIMIT ${limit}`,
+            entriesOf
+          )),
+
+      entry: (account, sequence) =>
+        databases.on(shardOfAccount(map, account), (sql) =>
+          Effect.map(
+            sql`
+              SELECT ${sql.literal(entryColumns)} FROM entry
+              WHERE account_id = ${account} AND sequence = ${sequence}::int8`,
+            (rows) => firstOf(entriesOf(rows))
+          )),
+
+      lastEntryBefore: (account, time) =>
+        databases.on(shardOfAccount(map, account), (sql) =>
+          Effect.map(
+            // The number is put together bit by bit, from the highest: a bit is set where the entry of the number so far is
+            // there and early enough. Numbers without a gap and in the order of time make that one look for each bit.
+            sql`
+              WITH RECURSIVE search (found, bit) AS (
+                SELECT 0::int8, max(1::int8 << n)
+                FROM balance JOIN generate_series(0, 61) AS n ON 1::int8 << n <= sequence
+                WHERE account_id = ${account}
+                UNION ALL
+                SELECT
+                  CASE WHEN (
+                    SELECT created_at FROM entry WHERE account_id = ${account} AND sequence = found + bit
+                  ) < to_timestamp(${time}::float8 / 1000) THEN found + bit ELSE found END,
+                  bit >> 1
+                FROM search WHERE bit > 0
+              )
+              SELECT ${sql.literal(entryColumns)} FROM entry
+              WHERE account_id = ${account} AND sequence = (SELECT found FROM search WHERE bit = 0)`,
+            (rows) => firstOf(entriesOf(rows))
+          )),
+
+      transfers: TransferSearch.make(databases),
+
+      transferOf: (client, source, idempotencyKey) =>
+        databases.on(shardOfAccount(map, source), (sql) =>
+          Effect.map(
+            sql`
+              SELECT ${sql.literal(transferRecordColumns)} FROM transfer
+              WHERE transfer_id = (
+                SELECT resource_id FROM idempotency_key
+                WHERE client = ${client} AND scope = ${`transfer:${source}`} AND key = ${idempotencyKey}
+              )`,
+            (rows) => Option.map(firstOf(transferRecords(rows)), transferRecordOf)
           )),
 
       timeline: Effect.fnUntraced(function*(id) {
