@@ -367,8 +367,9 @@ layer(SealedBooks.layer.pipe(Layer.provideMerge(TestPostgres.layer)), {
         ]
       })
       yield* sealOn(copies, 0, { key: thief })
-      expect((yield* endOf(copies, 0)).number).toBe(last)
-      const numbers = Array.from({ length: Number(last) - 1 }, (_, at) => at + 2)
+      const { number: anew } = yield* endOf(copies, 0)
+      expect(anew).toBeGreaterThan(2n)
+      const numbers = Array.from({ length: Number(anew) - 1 }, (_, at) => at + 2)
       const unsigned = numbers.map((number) => `unsigned: block ${number}`)
       const found = yield* foundIn(copies)
       expect(found.slice(0, unsigned.length)).toEqual(unsigned)
