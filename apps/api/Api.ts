@@ -1,15 +1,20 @@
 /**
  * The HTTP edge: the routes on the ports, and the server under them.
  */
-import { NodeHttpServer } from "@effect/platform-node"
-import { ByteSize, Layer } from "effect"
-import { HttpIncomingMessage, HttpRouter, type HttpServerError } from "effect/http"
+import { Layer } from "effect"
+import type { HttpServerError } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import type { Queries } from "#domain/ledger/Queries.ts"
 import type { PublicKey } from "#domain/sealing/Receipt.ts"
 import type { Seals } from "#domain/sealing/Seals.ts"
 import type { ShardMap } from "#domain/sharding/ShardMap.ts"
 import type { Intake } from "#domain/transfer/Intake.ts"
+import * as Edge from "#infra/http/Edge.ts"
+import type { Readiness } from "#infra/http/Readiness.ts"
+import * as RouteTable from "#infra/http/RouteTable.ts"
+import * as Server from "#infra/http/Server.ts"
+import type * as SystemAnswers from "#infra/http/SystemAnswers.ts"
+import * as Validation from "#infra/http/Validation.ts"
 import { CounterpoiseApi } from "./contract/CounterpoiseApi.ts"
 import * as AccountHandlers from "./handlers/AccountHandlers.ts"
 import * as LedgerHandlers from "./handlers/LedgerHandlers.ts"
@@ -18,13 +23,8 @@ import * as ReceiptHandlers from "./handlers/ReceiptHandlers.ts"
 import * as StatementHandlers from "./handlers/StatementHandlers.ts"
 import * as SystemHandlers from "./handlers/SystemHandlers.ts"
 import * as TransferHandlers from "./handlers/TransferHandlers.ts"
-import { maximumBytes } from "./http/Body.ts"
-import * as Edge from "./http/Edge.ts"
 import * as Guards from "./http/Guards.ts"
 import type { Rate } from "./http/RateLimit.ts"
-import * as RouteTable from "./http/RouteTable.ts"
-import * as Server from "./http/Server.ts"
-import type { Readiness } from "./Readiness.ts"
 
 export interface Options {
   /** The client's name by its key. */
@@ -35,7 +35,7 @@ export interface Options {
   readonly shardMap: ShardMap
   /** Whose seals are trusted. */
   readonly sealKeys?: ReadonlyArray<PublicKey>
-  readonly build?: SystemHandlers.Build
+  readonly build?: SystemAnswers.Build
 }
 
 const routes = RouteTable.make([
@@ -57,7 +57,7 @@ export const layer = (options: Options) =>
         ReceiptHandlers.layer(options.shardMap, options.sealKeys ?? []),
         SystemHandlers.layer(options.build ?? { version: "0.0.0", commit: null })
       ]),
-      Layer.provide([Guards.authorization(options.apiKeys, options.rate ?? null), Guards.validation])
+      Layer.provide([Guards.authorization(options.apiKeys, options.rate ?? null), Validation.layer])
     ),
     Pages.layer,
     Edge.layer(routes)
@@ -67,18 +67,4 @@ export const layer = (options: Options) =>
 export const serve = (
   options: Options & Server.Options
 ): Layer.Layer<Server.Listening, HttpServerError.ServeError, Intake | Queries | Readiness | Seals> =>
-  HttpRouter.serve(layer(options), {
-    // Paths mean what they say: no second spelling of a route.
-    routerConfig: {
-      ignoreTrailingSlash: false,
-      ignoreDuplicateSlashes: false,
-      caseSensitive: true,
-      maxParamLength: 256
-    },
-    disableLogger: true,
-    disableListenLog: true
-  }).pipe(
-    Layer.provideMerge(Server.layer(options)),
-    Layer.provide(NodeHttpServer.layerHttpServices),
-    Layer.provide(Layer.succeed(HttpIncomingMessage.MaxBodySize, ByteSize.fromInputUnsafe(maximumBytes)))
-  )
+  Server.serve(layer(options), options)

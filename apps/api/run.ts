@@ -1,5 +1,6 @@
 /** The API process: serves the contract over the shards it reaches. It is ready without the event log. */
 import { Duration, Effect, Layer, Option } from "effect"
+import { Readiness } from "#infra/http/Readiness.ts"
 import * as PgIntake from "#infra/postgres/PgIntake.ts"
 import * as PgQueries from "#infra/postgres/PgQueries.ts"
 import * as PgSeals from "#infra/postgres/PgSeals.ts"
@@ -9,7 +10,6 @@ import * as Settings from "#infra/Settings.ts"
 import { publicKeyOf } from "#infra/Signatures.ts"
 import manifest from "../../package.json" with { type: "json" }
 import { serve } from "./Api.ts"
-import { Readiness } from "./Readiness.ts"
 
 /** The API can work while any shard answers: accounts of a shard that is down get their 503 one by one. */
 const readiness = Layer.unwrap(ShardDatabases.use(({ on, shards }) =>

@@ -1,8 +1,8 @@
 import { describe, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { expect } from "vitest"
-import { type Code, registry } from "../../apps/api/contract/Problems.ts"
-import { encode } from "../../apps/api/http/Cursor.ts"
+import { encode } from "#infra/http/Cursor.ts"
+import { type Code, registry } from "#infra/http/Problems.ts"
 import * as Bad from "./bad-input.ts"
 import { get, goodAccount, goodTransfer, Harness, json, parsed, post } from "./Harness.ts"
 

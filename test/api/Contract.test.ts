@@ -8,6 +8,9 @@ import { describe, expect, it as plain } from "vitest"
 import { AccountId } from "#domain/account/Account.ts"
 import { Amount } from "#domain/money/Amount.ts"
 import { Currency } from "#domain/money/Currency.ts"
+import { codes } from "#infra/http/Problems.ts"
+import { Live, Ready, Version } from "#infra/http/System.ts"
+import { NoMembers } from "#infra/http/Values.ts"
 import {
   Account,
   AccountList,
@@ -21,10 +24,8 @@ import { CounterpoiseApi } from "../../apps/api/contract/CounterpoiseApi.ts"
 import { examples } from "../../apps/api/contract/Examples.ts"
 import { failures } from "../../apps/api/contract/Failures.ts"
 import { TrialBalance } from "../../apps/api/contract/LedgerBooks.ts"
-import { codes } from "../../apps/api/contract/Problems.ts"
 import { PublishedSeals, Receipt } from "../../apps/api/contract/Receipts.ts"
 import { Statement } from "../../apps/api/contract/Statements.ts"
-import { Live, Ready, Version } from "../../apps/api/contract/System.ts"
 import {
   CaptureTransfer,
   RequestedTransfers,
@@ -34,7 +35,6 @@ import {
   Transfer,
   TransferList
 } from "../../apps/api/contract/Transfers.ts"
-import { NoMembers } from "../../apps/api/contract/Values.ts"
 import { faults, isObject } from "./conformance.ts"
 import { freshKey, get, Harness, key } from "./Harness.ts"
 

@@ -1,7 +1,7 @@
 import { layer } from "@effect/vitest"
 import { Deferred, Effect, Fiber } from "effect"
 import { describe, expect } from "vitest"
-import type { Code } from "../../apps/api/contract/Problems.ts"
+import type { Code } from "#infra/http/Problems.ts"
 import * as Bad from "./bad-input.ts"
 import { isObject } from "./conformance.ts"
 import { freshKey, get, goodTransfer, Harness, json, parsed, post } from "./Harness.ts"

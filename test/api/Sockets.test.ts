@@ -3,7 +3,7 @@ import { Deferred, Effect, Exit, Fiber, Layer, Scope } from "effect"
 import { HttpServer, HttpServerResponse } from "effect/http"
 import { connect, createServer as createPlainServer } from "node:net"
 import { describe, expect, it as plain } from "vitest"
-import * as Server from "../../apps/api/http/Server.ts"
+import * as Server from "#infra/http/Server.ts"
 import { freshKey, get, goodTransfer, Harness, json, parsed, post } from "./Harness.ts"
 
 const limits = { headersMillis: 250, requestMillis: 400, checkMillis: 50, keepAliveMillis: 2_000, shutdownMillis: 500 }

@@ -1,7 +1,7 @@
 import { it } from "@effect/vitest"
 import { Effect, Result, Schema } from "effect"
 import { describe, expect } from "vitest"
-import { canonical, items, maximumDepth, parse } from "../../apps/api/http/StrictJson.ts"
+import { canonical, items, maximumDepth, parse } from "#infra/http/StrictJson.ts"
 
 const deep = (depth: number): string => `${"{\"a\":".repeat(depth)}1${"}".repeat(depth)}`
 

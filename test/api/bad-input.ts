@@ -4,7 +4,7 @@
  * Values are JSON text, since much of what must be refused cannot be written any other way.
  */
 import { gzipSync } from "node:zlib"
-import type { Code } from "../../apps/api/contract/Problems.ts"
+import type { Code } from "#infra/http/Problems.ts"
 
 /** A value, the code it is refused with, and what it is where that is not plain to see. */
 export type Row = readonly [value: string, code: Code, what?: string]

@@ -3,7 +3,7 @@
  *
  * The part of JSON Schema that the document uses is small, and checked here; a keyword that is not known is a mistake.
  */
-import { isCode, registry } from "../../apps/api/contract/Problems.ts"
+import { isCode, registry } from "#infra/http/Problems.ts"
 
 interface JsonObject {
   readonly [key: string]: unknown

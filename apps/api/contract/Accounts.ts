@@ -4,8 +4,8 @@
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { AccountKind, AccountStatus, Side } from "#domain/account/Account.ts"
-import { Authorization, Validation } from "./Authorization.ts"
-import * as Problems from "./Problems.ts"
+import * as Problems from "#infra/http/Problems.ts"
+import { Validation } from "#infra/http/Validation.ts"
 import {
   AccountIdText,
   CurrencyCode,
@@ -23,7 +23,8 @@ import {
   PreferAnswer,
   SequenceNumber,
   Time
-} from "./Values.ts"
+} from "#infra/http/Values.ts"
+import { Authorization } from "./Authorization.ts"
 
 const balance = {
   posted: Minor.annotate({ description: "The sum of the account's entries, in minor units" }),

@@ -13,6 +13,3 @@ export class Authorization extends HttpApiMiddleware.Service<Authorization, { pr
   "counterpoise/api/contract/Authorization",
   { requiredForClient: true, security: { bearer: HttpApiSecurity.bearer } }
 ) {}
-
-/** Turns requests that do not decode into problems. It has nothing to say to clients. */
-export class Validation extends HttpApiMiddleware.Service<Validation>()("counterpoise/api/contract/Validation") {}

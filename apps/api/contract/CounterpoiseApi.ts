@@ -2,12 +2,12 @@
  * The contract of the API, without any implementation: clients import it, the server serves it, tests hold it.
  */
 import { HttpApi, OpenApi } from "effect/http-api"
+import { SystemGroup } from "#infra/http/System.ts"
 import { AccountsGroup } from "./Accounts.ts"
 import { completed } from "./Examples.ts"
 import { LedgerGroup } from "./LedgerBooks.ts"
 import { ReceiptsGroup, SealsGroup } from "./Receipts.ts"
 import { StatementsGroup } from "./Statements.ts"
-import { SystemGroup } from "./System.ts"
 import { TransfersGroup } from "./Transfers.ts"
 
 export const CounterpoiseApi = HttpApi.make("counterpoise")

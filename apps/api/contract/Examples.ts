@@ -3,12 +3,12 @@
  * and the headers of the answers.
  */
 import { Schema } from "effect"
+import { type Problem, registry } from "#infra/http/Problems.ts"
+import type { Live, Ready, Version } from "#infra/http/System.ts"
 import type { Account, Balance, DescribeAccount, Entry, OpenAccount } from "./Accounts.ts"
 import type { TrialBalance } from "./LedgerBooks.ts"
-import { type Problem, registry } from "./Problems.ts"
 import type { PublishedSeals, Receipt } from "./Receipts.ts"
 import type { Statement } from "./Statements.ts"
-import type { Live, Ready, Version } from "./System.ts"
 import type {
   CaptureTransfer,
   RequestedTransfers,

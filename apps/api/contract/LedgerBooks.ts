@@ -3,9 +3,10 @@
  */
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
-import { Authorization, Validation } from "./Authorization.ts"
-import * as Problems from "./Problems.ts"
-import { Minor, Time } from "./Values.ts"
+import * as Problems from "#infra/http/Problems.ts"
+import { Validation } from "#infra/http/Validation.ts"
+import { Minor, Time } from "#infra/http/Values.ts"
+import { Authorization } from "./Authorization.ts"
 
 const sums = {
   debits: Minor,

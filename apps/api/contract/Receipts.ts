@@ -3,9 +3,10 @@
  */
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
-import { Authorization, Validation } from "./Authorization.ts"
-import * as Problems from "./Problems.ts"
-import { Time } from "./Values.ts"
+import * as Problems from "#infra/http/Problems.ts"
+import { Validation } from "#infra/http/Validation.ts"
+import { Time } from "#infra/http/Values.ts"
+import { Authorization } from "./Authorization.ts"
 
 const Hex = Schema.String.annotate({ description: "Hexadecimal digits" })
 

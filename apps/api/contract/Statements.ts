@@ -4,10 +4,11 @@
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { Side } from "#domain/account/Account.ts"
+import * as Problems from "#infra/http/Problems.ts"
+import { Validation } from "#infra/http/Validation.ts"
+import { Instant, Minor, page, PageCursor, PageLimit, parameter, Time } from "#infra/http/Values.ts"
 import { BalanceAsOf, Entry } from "./Accounts.ts"
-import { Authorization, Validation } from "./Authorization.ts"
-import * as Problems from "./Problems.ts"
-import { Instant, Minor, page, PageCursor, PageLimit, parameter, Time } from "./Values.ts"
+import { Authorization } from "./Authorization.ts"
 
 export const Statement = Schema.Struct({
   ...page(Entry).fields,

@@ -6,9 +6,8 @@ import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/ht
 import { TransferStatus } from "#domain/transfer/Transfer.ts"
 import { Capture } from "#domain/transfer/TransferEvent.ts"
 import { TransferId } from "#domain/transfer/TransferId.ts"
-import { Authorization, Validation } from "./Authorization.ts"
-import { Failure } from "./Failures.ts"
-import * as Problems from "./Problems.ts"
+import * as Problems from "#infra/http/Problems.ts"
+import { Validation } from "#infra/http/Validation.ts"
 import {
   AccountIdText,
   AmountText,
@@ -29,7 +28,9 @@ import {
   problemAnnotation,
   Reference,
   Time
-} from "./Values.ts"
+} from "#infra/http/Values.ts"
+import { Authorization } from "./Authorization.ts"
+import { Failure } from "./Failures.ts"
 
 export const Transfer = Schema.Struct({
   id: Schema.String,

@@ -5,7 +5,7 @@ import { Effect, Schema } from "effect"
 import { AccountId } from "#domain/account/Account.ts"
 import type { Queries } from "#domain/ledger/Queries.ts"
 import type { AccountRecord } from "#domain/transfer/Intake.ts"
-import { ofPort, Refusal } from "../http/Refusal.ts"
+import { ofPort, Refusal } from "#infra/http/Refusal.ts"
 
 export const isAccountId = Schema.is(AccountId)
 

@@ -4,10 +4,10 @@
 import { Clock, Effect } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { Queries } from "#domain/ledger/Queries.ts"
+import * as Answer from "#infra/http/Answer.ts"
+import { answered, ofPort } from "#infra/http/Refusal.ts"
 import { CounterpoiseApi } from "../contract/CounterpoiseApi.ts"
 import { TrialBalance } from "../contract/LedgerBooks.ts"
-import * as Answer from "../http/Answer.ts"
-import { answered, ofPort } from "../http/Refusal.ts"
 import * as Views from "./Views.ts"
 
 export const layer = HttpApiBuilder.group(

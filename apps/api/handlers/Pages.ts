@@ -4,12 +4,12 @@
 import { Effect, Layer } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { HttpApiScalar } from "effect/http-api"
+import { CurrentRequest } from "#infra/http/CurrentRequest.ts"
+import { codes, isCode, type Kind } from "#infra/http/Problems.ts"
+import { Refusal, response } from "#infra/http/Refusal.ts"
 import { CounterpoiseApi } from "../contract/CounterpoiseApi.ts"
 import { failures } from "../contract/Failures.ts"
 import { text } from "../contract/OpenApiDocument.ts"
-import { codes, isCode, type Kind } from "../contract/Problems.ts"
-import { CurrentRequest } from "../http/CurrentRequest.ts"
-import { Refusal, response } from "../http/Refusal.ts"
 
 /** What the pages live at; the edge must know them. */
 export const routes = ["/openapi.json", "/docs", "/problems", "/problems/:code"].map((path) => ({

@@ -9,11 +9,11 @@ import { Seals } from "#domain/sealing/Seals.ts"
 import type { ShardId, ShardMap } from "#domain/sharding/ShardMap.ts"
 import { ended } from "#domain/transfer/Transfer.ts"
 import * as TransferId from "#domain/transfer/TransferId.ts"
+import * as Answer from "#infra/http/Answer.ts"
+import { answered, ofPort, Refusal } from "#infra/http/Refusal.ts"
 import { sha256, trusting } from "#infra/Signatures.ts"
 import { CounterpoiseApi } from "../contract/CounterpoiseApi.ts"
 import { PublishedSeals, Receipt } from "../contract/Receipts.ts"
-import * as Answer from "../http/Answer.ts"
-import { answered, ofPort, Refusal } from "../http/Refusal.ts"
 
 const isTransferId = Schema.is(TransferId.TransferId)
 

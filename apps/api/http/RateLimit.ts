@@ -5,8 +5,8 @@
 import { Duration, Effect, Metric } from "effect"
 import { HttpServerResponse } from "effect/http"
 import { RateLimiter } from "effect/persistence"
-import { CurrentRequest } from "./CurrentRequest.ts"
-import { Refusal, response } from "./Refusal.ts"
+import { CurrentRequest } from "#infra/http/CurrentRequest.ts"
+import { Refusal, response } from "#infra/http/Refusal.ts"
 
 /** So many requests at once, and again as many in each window. */
 export interface Rate {

@@ -4,8 +4,8 @@
 import { Array, Effect, Metric, type Result } from "effect"
 import type { ShardUnavailable } from "#domain/sharding/Shards.ts"
 import type { AccountExists, IdempotencyKeyReused, Overloaded } from "#domain/transfer/Intake.ts"
-import * as Metrics from "./Metrics.ts"
-import { ofPort, type Refusal } from "./Refusal.ts"
+import * as Metrics from "#infra/http/Metrics.ts"
+import { ofPort, type Refusal } from "#infra/http/Refusal.ts"
 
 /** A request that was recorded: for the first time, or before. */
 export const counted = (replayed: boolean): Effect.Effect<void> =>

@@ -2,11 +2,12 @@
  * The server: Node's, within limits, on the first free port from the one that is wanted.
  */
 import { NodeHttpServer } from "@effect/platform-node"
-import { Context, Effect, Layer, type Scope } from "effect"
-import { HttpServer, type HttpServerError } from "effect/http"
+import { ByteSize, Context, Effect, Layer, type Scope } from "effect"
+import { HttpIncomingMessage, HttpRouter, HttpServer, type HttpServerError } from "effect/http"
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from "node:http"
 import type { Duplex } from "node:stream"
-import { type Code, contentType } from "../contract/Problems.ts"
+import { type Code, contentType } from "./Problems.ts"
+import { maximumBytes } from "./Body.ts"
 import { printable, requestIdOf } from "./CurrentRequest.ts"
 import { problemOf, Refusal } from "./Refusal.ts"
 
@@ -15,7 +16,7 @@ export class Listening extends Context.Service<Listening, {
   /** Such as `http://127.0.0.1:8080`. */
   readonly url: string
   readonly port: number
-}>()("counterpoise/api/http/Listening") {}
+}>()("counterpoise/infra/http/Listening") {}
 
 export interface Options {
   readonly host: string
@@ -96,6 +97,24 @@ export const layer = (
     return Context.make(HttpServer.HttpServer, server).pipe(Context.add(Listening, { url, port }))
   }))
 }
+
+/** Routes, served: the layer listens when it is built, and `Listening` says where. */
+export const serve = <E, R>(routes: Layer.Layer<never, E, R>, options: Options) =>
+  HttpRouter.serve(routes, {
+    // Paths mean what they say: no second spelling of a route.
+    routerConfig: {
+      ignoreTrailingSlash: false,
+      ignoreDuplicateSlashes: false,
+      caseSensitive: true,
+      maxParamLength: 256
+    },
+    disableLogger: true,
+    disableListenLog: true
+  }).pipe(
+    Layer.provideMerge(layer(options)),
+    Layer.provide(NodeHttpServer.layerHttpServices),
+    Layer.provide(Layer.succeed(HttpIncomingMessage.MaxBodySize, ByteSize.fromInputUnsafe(maximumBytes)))
+  )
 
 const nodeServer = (limits: Limits): Server => {
   const server = createServer({

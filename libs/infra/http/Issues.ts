@@ -1,11 +1,11 @@
 /**
  * What a schema has against a value, as field errors with problem codes.
  *
- * Rules carry their code as an annotation (contract/Values.ts). One error is told for each place: the first.
+ * Rules carry their code as an annotation (Values.ts). One error is told for each place: the first.
  */
 import type { SchemaIssue } from "effect"
-import { type Code, type FieldError, isCode } from "../contract/Problems.ts"
-import { problemAnnotation } from "../contract/Values.ts"
+import { type Code, type FieldError, isCode } from "./Problems.ts"
+import { problemAnnotation } from "./Values.ts"
 import { printable } from "./CurrentRequest.ts"
 import { Refusal } from "./Refusal.ts"
 

@@ -5,7 +5,7 @@ import { Data, Effect } from "effect"
 import { HttpServerResponse } from "effect/http"
 import type { ShardUnavailable } from "#domain/sharding/Shards.ts"
 import type { AccountExists, IdempotencyKeyReused, Overloaded, RevisionMismatch } from "#domain/transfer/Intake.ts"
-import { type Code, contentType, type FieldError, type Problem, registry } from "../contract/Problems.ts"
+import { type Code, contentType, type FieldError, type Problem, registry } from "./Problems.ts"
 import { CurrentRequest, type RequestFacts } from "./CurrentRequest.ts"
 
 export class Refusal extends Data.TaggedError("Refusal")<{

@@ -3,7 +3,7 @@
  */
 import { Context } from "effect"
 import { ulid } from "ulid"
-import { random } from "#infra/Entropy.ts"
+import { random } from "../Entropy.ts"
 
 export interface RequestFacts {
   /** The client's `X-Request-Id` where it is well-formed, else a fresh one. */
@@ -15,7 +15,7 @@ export interface RequestFacts {
 }
 
 /** Set for each request by the edge. */
-export const CurrentRequest = Context.Reference<RequestFacts>("counterpoise/api/http/CurrentRequest", {
+export const CurrentRequest = Context.Reference<RequestFacts>("counterpoise/infra/http/CurrentRequest", {
   defaultValue: () => ({ requestId: "", instance: "/", traceparent: null })
 })
 

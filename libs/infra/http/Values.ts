@@ -8,7 +8,7 @@ import { Amount, Sum } from "#domain/money/Amount.ts"
 import { exponents } from "#domain/money/Currency.ts"
 import type { Code } from "./Problems.ts"
 
-/** The annotation under which a rule carries its problem code; apps/api/http/Issues.ts reads it. */
+/** The annotation under which a rule carries its problem code; Issues.ts reads it. */
 export const problemAnnotation = "x-problem"
 
 const rule = (code: Code, message: string) => ({ [problemAnnotation]: code, message })

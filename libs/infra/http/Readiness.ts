@@ -17,7 +17,7 @@ export interface Verdict {
 
 export class Readiness extends Context.Service<Readiness, {
   readonly verdicts: Effect.Effect<ReadonlyArray<Verdict>>
-}>()("counterpoise/api/Readiness") {
+}>()("counterpoise/infra/http/Readiness") {
   /**
    * @param options.timeout how long a check may take; 1 second unless given
    * @param options.timeToLive how long its result is kept; 1 second unless given

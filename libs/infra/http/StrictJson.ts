@@ -5,7 +5,7 @@
  * its keys. The scan stands on text that `JSON.parse` has accepted, which keeps it small: 1 µs for a transfer.
  */
 import { Result } from "effect"
-import type { Code } from "../contract/Problems.ts"
+import type { Code } from "./Problems.ts"
 import { printable } from "./CurrentRequest.ts"
 
 export type Json = null | boolean | number | string | ReadonlyArray<Json> | JsonObject
