@@ -6,17 +6,18 @@
  */
 import { describe, expect, layer } from "@effect/vitest"
 import { Effect, Layer, Option, Redacted } from "effect"
-import { AccountId } from "#domain/account/Account.ts"
+import { AccountId, defaultsOf } from "#domain/account/Account.ts"
 import { Queries, type TransferFilter, type TransferPage } from "#domain/ledger/Queries.ts"
 import { Amount } from "#domain/money/Amount.ts"
 import { Currency } from "#domain/money/Currency.ts"
 import { partitionOf } from "#domain/sharding/Partition.ts"
 import type { ShardMap } from "#domain/sharding/ShardMap.ts"
 import type { ShardUnavailable } from "#domain/sharding/Shards.ts"
-import { Intake } from "#domain/transfer/Intake.ts"
+import { type AccountRecord, Intake } from "#domain/transfer/Intake.ts"
 import * as TransferId from "#domain/transfer/TransferId.ts"
 import { random } from "#infra/Entropy.ts"
 import { texts } from "#infra/postgres/Columns.ts"
+import { migrateShard } from "#infra/postgres/Migrations.ts"
 import * as PgIntake from "#infra/postgres/PgIntake.ts"
 import * as PgQueries from "#infra/postgres/PgQueries.ts"
 import { connect } from "#infra/postgres/Postgres.ts"
@@ -166,6 +167,94 @@ layer(TestPostgres.layer, { excludeTestServices: true })("the entries of an acco
         })
       )
     }))
+})
+
+/** Three shards whose databases sort as people do: case and punctuation count last. */
+const threeSortedByPeople = Effect.gen(function*() {
+  const { map, urls } = yield* threeShards
+  const sorted = yield* Effect.forEach(urls, (url, shard) =>
+    Effect.gen(function*() {
+      const admin = yield* connect({ url, maxConnections: 1 })
+      const name = `test_people_${shard}_${crypto.randomUUID().replaceAll("-", "")}`
+      yield* Effect.acquireRelease(
+        admin`CREATE DATABASE ${admin(name)} TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en-US'`.unprepared,
+        () => Effect.orDie(admin`DROP DATABASE IF EXISTS ${admin(name)} WITH (FORCE)`.unprepared)
+      )
+      const theirs = Redacted.make(Object.assign(new URL(Redacted.value(url)), { pathname: `/${name}` }).href)
+      yield* Effect.orDie(migrateShard(theirs, shard, map.partitions))
+      return theirs
+    }))
+  return { map, urls: sorted }
+})
+
+layer(TestPostgres.layer, { excludeTestServices: true })("the accounts of three shards", (it) => {
+  const open = Effect.fn("open")(function*(name: string) {
+    const intake = yield* Intake
+    const id = AccountId.make(name)
+    yield* intake.open({
+      request: {
+        client: "shop",
+        idempotencyKey: name,
+        fingerprint: "ab".repeat(32),
+        requestId: "req_test",
+        traceparent: null
+      },
+      account: { id, kind: "customer", currency: EUR, ceiling: null, ...defaultsOf("customer") },
+      named: true,
+      metadata: {}
+    })
+    return id
+  })
+
+  /** The pages of the list, while accounts are opened before and behind the place where it is read. */
+  const pages = Effect.fn("pages")(function*(limit: number) {
+    const queries = yield* Queries
+    const found: Array<AccountId> = []
+    for (let after: string | null = null, n = 0;; n++) {
+      const page: ReadonlyArray<AccountRecord> = yield* queries.accounts(after, limit)
+      found.push(...page.map(({ account }) => AccountId.make(account.id)))
+      if (page.length < limit) return found
+      after = found.at(-1) ?? null
+      yield* open(`0-late-${n}`)
+      yield* open(`zz-late-${n}`)
+    }
+  })
+
+  const names = [
+    "Zoe",
+    "adam",
+    "Bea",
+    "bea",
+    "b-ea",
+    "be_a",
+    "a.1",
+    "A1",
+    "a-2",
+    "Ab",
+    "aa",
+    "B",
+    "b",
+    "a",
+    "z",
+    "0",
+    "Y:y",
+    "y@y"
+  ]
+
+  for (const [what, make] of [["as machines do", threeShards], ["as people do", threeSortedByPeople]] as const) {
+    it.effect(`come each once while new ones arrive, on databases that sort ${what}`, () =>
+      Effect.gen(function*() {
+        yield* over(
+          yield* make,
+          Effect.gen(function*() {
+            const there = yield* Effect.forEach(names, open)
+            const found = yield* pages(4)
+            expect(found.length).toBe(new Set(found).size)
+            expect(there.filter((id) => !found.includes(id))).toStrictEqual([])
+          })
+        )
+      }))
+  }
 })
 
 const anything: TransferFilter = { source: null, status: null, reverses: null, fromMillis: null, beforeMillis: null }

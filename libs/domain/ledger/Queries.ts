@@ -70,7 +70,7 @@ export interface TrialBalance {
 
 export class Queries extends Context.Service<Queries, {
   readonly account: (id: string) => Effect.Effect<Option.Option<AccountRecord>, ShardUnavailable>
-  /** Accounts of all shards in ascending order of id, after `after`. */
+  /** Accounts of all shards in ascending order of id, as their databases sort, after `after`. */
   readonly accounts: (
     after: string | null,
     limit: number

@@ -134,19 +134,22 @@ export const layer = Layer.effect(
             Effect.map((rows) => Option.map(firstOf(accountRecords(rows)), accountRecordOf))
           )),
 
-      accounts: (after, limit) =>
-        Effect.forEach(shards, (shard) =>
+      accounts: Effect.fnUntraced(function*(after, limit) {
+        const perShard = yield* Effect.forEach(shards, (shard) =>
           databases.on(shard, (sql) =>
             sql`
               SELECT ${sql.literal(accountRecordColumns)} FROM account JOIN balance USING (account_id)
               WHERE account_id > ${after ?? ""} AND kind <> 'clearing'
               ORDER BY account_id LIMIT ${limit}`.pipe(
               Effect.map((rows) => accountRecords(rows).map(accountRecordOf))
-            )), { concurrency: "unbounded" }).pipe(
-            Effect.map((perShard) =>
-              perShard.flat().toSorted((a, b) => a.account.id < b.account.id ? -1 : 1).slice(0, limit)
-            )
-          ),
+            )), { concurrency: "unbounded" })
+        const found = new Map(perShard.flat().map((record) => [record.account.id, record]))
+        // A database may sort otherwise than JavaScript, as people do: pages that were cut in its order are merged in it.
+        const ordered = yield* databases.on(0, (sql) =>
+          sql<{ readonly id: string }>`
+            SELECT id FROM unnest(${texts([...found.keys()])}::text[]) AS t (id) ORDER BY id LIMIT ${limit}`)
+        return ordered.flatMap(({ id }) => found.get(id) ?? [])
+      }),
 
       entries: (account, before, limit) =>
         databases.on(shardOfAccount(map, account), (sql) =>
