@@ -28,9 +28,9 @@ interface Found {
   readonly downTo: TransferId.TransferId | null
 }
 
-/** Below all ids, and above. */
+/** Below all ids, and above; however a database sorts, so of nothing but what ids are made of. */
 const lowest = ""
-const highest = "trf_~"
+const highest = `trf_${"Z".repeat(26)}`
 
 const search = Effect.fnUntraced(function*(
   sql: PgClient.PgClient,
