@@ -325,28 +325,30 @@ const many = Effect.fn("many")(function*(
 })
 
 layer(TestPostgres.layer, { excludeTestServices: true })("the transfers of three shards", (it) => {
-  it.effect("come newest first, each once, while new ones arrive", () =>
-    Effect.gen(function*() {
-      const shards = yield* threeShards
-      const sources = [0, 1, 2].map((shard) => idAt(shards.map, shard, "source"))
-      yield* over(
-        shards,
-        Effect.gen(function*() {
-          const there: Array<TransferId.TransferId> = []
-          for (let n = 0; n < 47; n++) {
-            // Not in turn, and several in a millisecond: shards end at different places.
-            const source = sources[n * n % 7 % 3] ?? AccountId.make("nobody")
-            there.push(yield* ask(shards.map, source, begun + Math.floor(n / 4)))
-          }
-          const arrival = Effect.suspend(() =>
-            ask(shards.map, sources[keys % 3] ?? AccountId.make("nobody"), begun + 1_000 + keys)
-          )
-          const pages = yield* pagesOf(anything, 10, arrival)
-          expect(pages.map(({ length }) => length)).toStrictEqual([10, 10, 10, 10, 7])
-          expect(pages.flat()).toStrictEqual(newestFirst(there))
-        })
-      )
-    }))
+  for (const [what, make] of [["as machines do", threeShards], ["as people do", threeSortedByPeople]] as const) {
+    it.effect(`come newest first, each once, while new ones arrive, on databases that sort ${what}`, () =>
+      Effect.gen(function*() {
+        const shards = yield* make
+        const sources = [0, 1, 2].map((shard) => idAt(shards.map, shard, "source"))
+        yield* over(
+          shards,
+          Effect.gen(function*() {
+            const there: Array<TransferId.TransferId> = []
+            for (let n = 0; n < 47; n++) {
+              // Not in turn, and several in a millisecond: shards end at different places.
+              const source = sources[n * n % 7 % 3] ?? AccountId.make("nobody")
+              there.push(yield* ask(shards.map, source, begun + Math.floor(n / 4)))
+            }
+            const arrival = Effect.suspend(() =>
+              ask(shards.map, sources[keys % 3] ?? AccountId.make("nobody"), begun + 1_000 + keys)
+            )
+            const pages = yield* pagesOf(anything, 10, arrival)
+            expect(pages.map(({ length }) => length)).toStrictEqual([10, 10, 10, 10, 7])
+            expect(pages.flat()).toStrictEqual(newestFirst(there))
+          })
+        )
+      }))
+  }
 
   it.effect("come one to a page, and two hundred, and none where there are none", () =>
     Effect.gen(function*() {
