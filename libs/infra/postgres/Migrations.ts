@@ -1,15 +1,15 @@
 /**
- * Migrations: plain SQL files, `sql/<kind>/NNNN_name.sql`, applied in order, each once, by our own command.
+ * Migrations: plain SQL files, `sql/<kind>/NNNN_name.sql`, applied in order, each once, by our own command. A database is
+ * at a schema when it has had exactly its migrations: the highest number says nothing of a lower one that was merged later.
  *
  * A file runs as one statement, inside a DO block: the driver speaks only the extended protocol, which takes one statement
  * at a time. So a file cannot hold a bare SELECT, COMMIT or CREATE INDEX CONCURRENTLY.
  */
 import { NodeServices } from "@effect/platform-node"
-import { PgClient, PgMigrator } from "@effect/sql-pg"
+import type { PgClient } from "@effect/sql-pg"
 import { Effect, FileSystem, type Redacted, Schema } from "effect"
-import { Migrator, SqlClient } from "effect/sql"
 import { fileURLToPath } from "node:url"
-import { connect } from "./Postgres.ts"
+import { connect, transaction } from "./Postgres.ts"
 
 /** What a database is migrated to be: a shard, the embedded event log, or a consumer's own. */
 export type SchemaKind = "shard" | "log" | "consumer"
@@ -17,13 +17,28 @@ export type SchemaKind = "shard" | "log" | "consumer"
 /** The database's schema is not the one this version of the program knows. Nothing was changed. */
 export class SchemaMismatch extends Schema.TaggedError<SchemaMismatch>()("SchemaMismatch", {
   kind: Schema.String,
-  found: Schema.Int,
-  known: Schema.Int
+  missing: Schema.Array(Schema.String),
+  unknown: Schema.Array(Schema.String)
 }) {
   override get message() {
-    return this.found > this.known
-      ? `the ${this.kind} schema is at ${this.found}, this version knows only ${this.known}: run a newer version`
-      : `the ${this.kind} schema is at ${this.found}, this version needs ${this.known}: run \`npm run migrate\``
+    const [missing, unknown] = [this.missing.join(", "), this.unknown.join(", ")]
+    return this.unknown.length === 0
+      ? `the ${this.kind} schema lacks ${missing}: run \`npm run migrate\``
+      : this.missing.length === 0
+      ? `the ${this.kind} schema has ${unknown}, which this version does not know: run a newer version`
+      : `the ${this.kind} schema has ${unknown}, which this version does not know, and lacks ${missing}: is it another database?`
+  }
+}
+
+/** A migration could not be applied. Nothing was changed: not by it, and not by those before it. */
+export class MigrationFailed extends Schema.TaggedError<MigrationFailed>()("MigrationFailed", {
+  migration: Schema.String,
+  cause: Schema.Defect()
+}) {
+  override get message() {
+    return `${this.migration} could not be applied: ${
+      this.cause instanceof Error ? this.cause.message : String(this.cause)
+    }`
   }
 }
 
@@ -52,46 +67,74 @@ export class WrongConsumer extends Schema.TaggedError<WrongConsumer>()("WrongCon
 
 const table = "schema_migration"
 
-const files = Effect.fnUntraced(function*(kind: SchemaKind) {
+/** Where the migrations of a kind are. */
+const folderOf = (kind: SchemaKind) => fileURLToPath(new URL(`../../../sql/${kind}/`, import.meta.url))
+
+interface Migration {
+  readonly number: number
+  readonly name: string
+}
+
+const fileOf = ({ name, number }: Migration) => `${String(number).padStart(4, "0")}_${name}`
+
+/** The migrations that this version knows, in order. */
+const known = Effect.fnUntraced(function*(folder: string) {
   const fs = yield* FileSystem.FileSystem
-  const folder = fileURLToPath(new URL(`../../../sql/${kind}/`, import.meta.url))
-  const names = yield* fs.readDirectory(folder)
-  return names.flatMap((name) => {
-    const match = /^(\d{4})_(\w+)\.sql$/.exec(name)
-    return match === null ? [] : [{ id: Number(match[1]), name: match[2] ?? "", path: `${folder}${name}` }]
-  }).toSorted((a, b) => a.id - b.id)
+  const files = yield* fs.readDirectory(folder)
+  return files.flatMap((file): ReadonlyArray<Migration> => {
+    const [, number, name] = /^(\d{4})_(\w+)\.sql$/.exec(file) ?? []
+    return number === undefined || name === undefined ? [] : [{ number: Number(number), name }]
+  }).toSorted((a, b) => a.number - b.number)
 })
 
-const loader = (kind: SchemaKind): Migrator.Loader<FileSystem.FileSystem> =>
-  files(kind).pipe(
-    Effect.mapError((cause) =>
-      new Migrator.MigrationError({ kind: "Failed", cause, message: `cannot read sql/${kind}` })
-    ),
-    Effect.map((found) =>
-      found.map(({ id, name, path }): Migrator.ResolvedMigration => [
-        id,
-        name,
-        Effect.succeed(
-          Effect.gen(function*() {
-            const fs = yield* FileSystem.FileSystem
-            const sql = yield* SqlClient.SqlClient
-            const text = yield* fs.readFileString(path)
-            yield* sql.unsafe(`DO $migration$ BEGIN\n${text}\nEND $migration$`).unprepared
-          }).pipe(Effect.provide(NodeServices.layer))
-        )
-      ])
-    )
-  )
+/** The migrations that a database has had, in order. */
+const applied = (sql: PgClient.PgClient) =>
+  sql<Migration>`SELECT migration_id::int4 AS number, name FROM ${sql(table)} ORDER BY migration_id`
 
-/** Brings a database to the newest schema; answers the names of what was applied. Two at once wait for each other. */
+/** By number and by name: of two that were given one number, a database had the one or the other. */
+const difference = (knows: ReadonlyArray<Migration>, has: ReadonlyArray<Migration>) => {
+  const files = new Set(has.map(fileOf))
+  const missing = knows.filter((migration) => !files.delete(fileOf(migration)))
+  return { missing, unknown: [...files] }
+}
+
+/**
+ * Brings a database to the newest schema; answers the names of what was applied. All that it lacks is applied in order, also
+ * what has a lower number than some that it had already. Two at once wait for each other.
+ */
 export const migrate = Effect.fn("Migrations.migrate")(
-  function*(url: Redacted.Redacted<string>, kind: SchemaKind) {
+  function*(url: Redacted.Redacted<string>, kind: SchemaKind, folder: string = folderOf(kind)) {
+    const fs = yield* FileSystem.FileSystem
     const sql = yield* connect({ url, maxConnections: 1, name: "counterpoise migrate" })
-    const applied = yield* PgMigrator.run({ loader: loader(kind), table }).pipe(
-      Effect.provideService(PgClient.PgClient, sql),
-      Effect.provideService(SqlClient.SqlClient, sql)
+    const knows = yield* known(folder)
+
+    const apply = Effect.fnUntraced(function*(migration: Migration) {
+      const file = fileOf(migration)
+      const text = yield* fs.readFileString(`${folder}/${file}.sql`)
+      yield* sql.unsafe(`DO $migration$ BEGIN\n${text}\nEND $migration$`).unprepared.pipe(
+        Effect.catchTag("SqlError", ({ reason }) => MigrationFailed.make({ migration: file, cause: reason.cause }))
+      )
+      yield* sql`INSERT INTO ${sql(table)} (migration_id, name) VALUES (${migration.number}, ${migration.name})`
+      return file
+    })
+
+    return yield* transaction(
+      sql,
+      Effect.gen(function*() {
+        yield* sql`SELECT pg_advisory_xact_lock(hashtextextended(${table}, 0))`
+        yield* sql`
+          CREATE TABLE IF NOT EXISTS ${sql(table)} (
+            migration_id int4 PRIMARY KEY,
+            created_at timestamptz NOT NULL DEFAULT now(),
+            name text NOT NULL
+          )`.unprepared
+        const { missing, unknown } = difference(knows, yield* applied(sql))
+        if (unknown.length > 0) {
+          return yield* SchemaMismatch.make({ kind, missing: missing.map(fileOf), unknown })
+        }
+        return yield* Effect.forEach(missing, apply)
+      })
     )
-    return applied.map(([id, name]) => `${String(id).padStart(4, "0")}_${name}`)
   },
   Effect.scoped,
   Effect.provide(NodeServices.layer)
@@ -122,16 +165,20 @@ export const migrateConsumer = Effect.fn("Migrations.migrateConsumer")(function*
   return applied
 }, Effect.scoped)
 
-/** Fails unless the database is at exactly the newest schema that this version knows. */
-export const verifySchema = Effect.fn("Migrations.verifySchema")(function*(sql: PgClient.PgClient, kind: SchemaKind) {
-  const known = (yield* files(kind)).at(-1)?.id ?? 0
-  const found = yield* sql<{ readonly id: number }>`
-    SELECT coalesce(max(migration_id), 0)::int4 AS id FROM ${sql(table)}`.pipe(
-    Effect.map((rows) => rows[0]?.id ?? 0),
-    Effect.catchReason("SqlError", "SqlSyntaxError", () => Effect.succeed(0))
-  )
-  if (found !== known) return yield* SchemaMismatch.make({ kind, found, known })
-}, Effect.provide(NodeServices.layer))
+/** Fails unless the database has had exactly the migrations that this version knows. */
+export const verifySchema = Effect.fn("Migrations.verifySchema")(
+  function*(sql: PgClient.PgClient, kind: SchemaKind, folder: string = folderOf(kind)) {
+    const has = yield* applied(sql).pipe(
+      // A database that was never migrated has no table of migrations.
+      Effect.catchReason("SqlError", "SqlSyntaxError", () => Effect.succeed([]))
+    )
+    const { missing, unknown } = difference(yield* known(folder), has)
+    if (missing.length > 0 || unknown.length > 0) {
+      return yield* SchemaMismatch.make({ kind, missing: missing.map(fileOf), unknown })
+    }
+  },
+  Effect.provide(NodeServices.layer)
+)
 
 /** Fails unless the database is the shard it is taken for. */
 export const verifyIdentity = Effect.fnUntraced(function*(sql: PgClient.PgClient, shard: number, partitions: number) {
