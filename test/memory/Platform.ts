@@ -28,8 +28,8 @@ export interface Machines {
   readonly log: MemoryEventLog.Log
 }
 
-export const machines = (map: ShardMap): Effect.Effect<Machines> =>
-  Effect.map(MemoryEventLog.makeLog, (log) => ({ map, shards: MemoryDatabases.emptyShards(map), log }))
+export const machines = (map: ShardMap, options: MemoryEventLog.LogOptions = {}): Effect.Effect<Machines> =>
+  Effect.map(MemoryEventLog.makeLog(options), (log) => ({ map, shards: MemoryDatabases.emptyShards(map), log }))
 
 export interface ProcessOptions {
   readonly holder: string

@@ -16,10 +16,12 @@ export interface Faults {
   /** Passed by every statement on its way to a shard: may take its time, and may say that the shard cannot be reached. */
   reach: (shard: ShardId) => Effect.Effect<void, ShardUnavailable>
   /** Passed by every COMMIT, with all that was written still unseen: may take its time too, and decides its fate. */
-  commit: (shard: ShardId) => Effect.Effect<Fate>
+  commit: (transaction: MemoryTransaction) => Effect.Effect<Fate>
+  /** The transactions that the process has open. Whoever breaks its connections ends them. */
+  readonly open: Set<MemoryTransaction>
 }
 
-export const health = (): Faults => ({ reach: () => Effect.void, commit: () => answered })
+export const health = (): Faults => ({ reach: () => Effect.void, commit: () => answered, open: new Set() })
 
 const answered = Effect.succeed<Fate>("answered")
 
@@ -59,7 +61,7 @@ export const layer = ({ faults = health(), map, shards }: DatabasesOptions) => {
   const reach = (shard: ShardId) => Effect.suspend(() => faults.reach(shard))
 
   const commit = (transaction: MemoryTransaction) =>
-    Effect.flatMap(Effect.suspend(() => faults.commit(transaction.shard)), (fate) => {
+    Effect.flatMap(Effect.suspend(() => faults.commit(transaction)), (fate) => {
       if (fate === "lost") {
         transaction.rollBack()
         return Effect.fail(unavailable(transaction.shard, "the connection was lost before the commit"))
@@ -79,6 +81,8 @@ export const layer = ({ faults = health(), map, shards }: DatabasesOptions) => {
     Clock.clockWith((clock) =>
       Effect.uninterruptibleMask((restore) => {
         const transaction = database(shard).begin(clock.currentTimeMillisUnsafe(), reach(shard))
+        faults.open.add(transaction)
+        transaction.atEnd(() => faults.open.delete(transaction))
         return restore(work(transaction, database(shard))).pipe(
           Effect.exit,
           Effect.flatMap((exit): Effect.Effect<A, E | ShardUnavailable> => {

@@ -14,9 +14,17 @@ import {
 } from "#domain/messaging/EventLog.ts"
 import type { ShardId } from "#domain/sharding/ShardMap.ts"
 
+export interface LogOptions {
+  /** Does a newer writer stop earlier ones of the same source? */
+  readonly fencesWriters?: boolean
+  /** Does it have what is appended again a second time? Readers drop that. */
+  readonly keepsReplays?: boolean
+}
+
 /** What the log holds, and who waits for more. */
 export interface Log {
   readonly identity: string
+  readonly options: Required<LogOptions>
   readonly partitions: Map<number, Array<Delivered>>
   readonly writers: Map<ShardId, { epoch: number; position: bigint }>
   readonly waiting: Set<Deferred.Deferred<void, EventLogUnavailable>>
@@ -25,15 +33,18 @@ export interface Log {
 let made = 0
 
 /** An empty log. */
-export const makeLog: Effect.Effect<Log> = Effect.sync(() => ({
-  identity: `memory:${++made}`,
-  partitions: new Map(),
-  writers: new Map(),
-  waiting: new Set()
-}))
+export const makeLog = ({ fencesWriters = true, keepsReplays = false }: LogOptions = {}): Effect.Effect<Log> =>
+  Effect.sync(() => ({
+    identity: `memory:${++made}`,
+    options: { fencesWriters, keepsReplays },
+    partitions: new Map(),
+    writers: new Map(),
+    waiting: new Set()
+  }))
 
 /** The service by which one process sees a log. */
 export const over = (log: Log): EventLog["Service"] => {
+  const { fencesWriters, keepsReplays } = log.options
   const recordsOf = (partition: number): ReadonlyArray<Delivered> => log.partitions.get(partition) ?? []
 
   const append = (record: LogRecord) => {
@@ -50,9 +61,9 @@ export const over = (log: Log): EventLog["Service"] => {
       return {
         append: (records: ReadonlyArray<LogRecord>) =>
           Effect.suspend(() => {
-            if (state.epoch !== epoch) return Effect.fail(WriterFenced.make({ source }))
+            if (fencesWriters && state.epoch !== epoch) return Effect.fail(WriterFenced.make({ source }))
             for (const record of records) {
-              if (record.position <= state.position) continue
+              if (!keepsReplays && record.position <= state.position) continue
               append(record)
               state.position = record.position
             }
@@ -121,7 +132,7 @@ export const over = (log: Log): EventLog["Service"] => {
 
   return EventLog.of({
     identity: log.identity,
-    capabilities: { denseOffsets: true, atomicAppends: true, fencesWriters: true, durable: false },
+    capabilities: { denseOffsets: true, atomicAppends: true, fencesWriters, durable: false },
     writer,
     reader,
     bounds: (partitions) =>
@@ -130,4 +141,4 @@ export const over = (log: Log): EventLog["Service"] => {
 }
 
 /** A log of one's own. */
-export const layer = Layer.effect(EventLog, Effect.map(makeLog, over))
+export const layer = Layer.effect(EventLog, Effect.map(makeLog(), over))

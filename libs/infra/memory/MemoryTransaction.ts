@@ -65,12 +65,12 @@ export class MemoryTransaction {
 
   /** Makes all that was written visible, at once. */
   get commit(): Effect.Effect<void, ShardUnavailable> {
-    return Effect.map(this.#isHeard, () => this.#end(true))
+    return Effect.map(this.#isHeard, () => this.end(true))
   }
 
   /** Ends it as if it had never begun. */
   rollBack(): void {
-    this.#end(false)
+    this.end(false)
   }
 
   /** Waits until it has ended, or for so long; answers whether it has. Ends it where its client has fallen silent. */
@@ -123,7 +123,8 @@ export class MemoryTransaction {
     })
   }
 
-  #end(isCommitted: boolean): void {
+  /** Ends it, unless it has ended: all that was written is visible at once, or it is as if it had never begun. */
+  end(isCommitted: boolean): void {
     if (this.#state !== "open") return
     this.#state = isCommitted ? "committed" : "rolled back"
     for (const then of this.#atEnd) then(isCommitted)
