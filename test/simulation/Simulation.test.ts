@@ -1,0 +1,69 @@
+/** The simulator: it finds nothing where nothing is wrong, runs again bit by bit, and finds what is planted. */
+import { describe, expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { bugs, canBePlanted } from "./Bugs.ts"
+import { Chance } from "./Chance.ts"
+import { withoutTheRealWorld } from "./Guard.ts"
+import { run } from "./Run.ts"
+import { Stuck, Virtual } from "./Virtual.ts"
+
+const virtual = (seed: number, interruption = 0) =>
+  new Virtual({ chance: new Chance(seed), interruption, beginsAtMillis: 0, mostSteps: 100_000 })
+
+describe("the simulator", () => {
+  it("finds nothing wrong with the platform, whatever strikes it", { timeout: 300_000 }, () => {
+    for (let seed = 1; seed <= 40; seed++) expect([seed, run(seed).wrong]).toEqual([seed, []])
+  })
+
+  it("runs a seed again bit by bit, and another seed otherwise", () => {
+    const [once, again, other] = [run(7), run(7), run(8)]
+    expect(again).toEqual(once)
+    expect(other.trace).not.toBe(once.trace)
+  })
+
+  it("can plant each of its bugs: the text that it replaces is there", () => {
+    expect(Object.keys(bugs).length).toBeGreaterThanOrEqual(15)
+    for (const name of Object.keys(bugs)) expect([name, canBePlanted(name)]).toEqual([name, true])
+  })
+
+  it("lets time pass only when nobody has anything to do", () => {
+    const order: Array<string> = []
+    const world = virtual(1)
+    world.run(Effect.all([
+      Effect.andThen(Effect.sleep("1 hour"), Effect.sync(() => order.push("late"))),
+      Effect.andThen(Effect.sleep("1 minute"), Effect.sync(() => order.push("early")))
+    ], { concurrency: 2 }))
+    expect(order).toEqual(["early", "late"])
+    expect(world.nowMillis).toBe(3_600_000)
+  })
+
+  it("draws who goes on: every order comes up", () => {
+    const orders = new Set<string>()
+    for (let seed = 0; seed < 40; seed++) {
+      let order = ""
+      const step = (name: string) => Effect.andThen(Effect.yieldNow, Effect.sync(() => order += name))
+      virtual(seed).run(Effect.all(["a", "b", "c"].map(step), { concurrency: "unbounded" }))
+      orders.add(order)
+    }
+    expect(orders.size).toBe(6)
+  })
+
+  it("says so when nothing is left that could happen", () => {
+    expect(() => virtual(1).run(Effect.never)).toThrow(Stuck)
+  })
+
+  it("lets nobody in touch real time, chance or sockets, and gives them back afterwards", () => {
+    for (
+      const touch of [
+        () => Date.now(),
+        () => new Date(),
+        () => Math.random(),
+        () => performance.now(),
+        () => setTimeout(() => {}, 0),
+        () => crypto.randomUUID()
+      ]
+    ) expect(() => withoutTheRealWorld(touch)).toThrow("a simulated run used")
+    expect(Date.now()).toBeGreaterThan(0)
+    expect(new Date(0).getTime()).toBe(0)
+  })
+})
