@@ -150,7 +150,7 @@ const story = Effect.fnUntraced(function*(
   }, { discard: true })
   counts.transfers = clients.transfers.length
   const rests = yield* cameToRest("4 minutes")
-  yield* Effect.sleep("10 seconds")
+  yield* Effect.sleep("1 second")
 
   const models = shards.map(asModel)
   const terms = clients.transfers.map(({ asked, recorded }) => ({ ...asked.terms, transfer: recorded }))

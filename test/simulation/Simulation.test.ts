@@ -1,6 +1,7 @@
 /** The simulator: it finds nothing where nothing is wrong, runs again bit by bit, and finds what is planted. */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { Socket } from "node:net"
 import { bugs, canBePlanted } from "./Bugs.ts"
 import { Chance } from "./Chance.ts"
 import { withoutTheRealWorld } from "./Guard.ts"
@@ -11,8 +12,8 @@ const virtual = (seed: number, interruption = 0) =>
   new Virtual({ chance: new Chance(seed), interruption, beginsAtMillis: 0, mostSteps: 100_000 })
 
 describe("the simulator", () => {
-  it("finds nothing wrong with the platform, whatever strikes it", { timeout: 300_000 }, () => {
-    for (let seed = 1; seed <= 40; seed++) expect([seed, run(seed).wrong]).toEqual([seed, []])
+  it("finds nothing wrong with the platform, whatever strikes it", () => {
+    for (let seed = 1; seed <= 20; seed++) expect([seed, run(seed).wrong]).toEqual([seed, []])
   })
 
   it("runs a seed again bit by bit, and another seed otherwise", () => {
@@ -42,7 +43,7 @@ describe("the simulator", () => {
     for (let seed = 0; seed < 40; seed++) {
       let order = ""
       const step = (name: string) => Effect.andThen(Effect.yieldNow, Effect.sync(() => order += name))
-      virtual(seed).run(Effect.all(["a", "b", "c"].map(step), { concurrency: "unbounded" }))
+      virtual(seed).run(Effect.forEach(["a", "b", "c"], step, { concurrency: "unbounded" }))
       orders.add(order)
     }
     expect(orders.size).toBe(6)
@@ -53,16 +54,17 @@ describe("the simulator", () => {
   })
 
   it("lets nobody in touch real time, chance or sockets, and gives them back afterwards", () => {
-    for (
-      const touch of [
-        () => Date.now(),
-        () => new Date(),
-        () => Math.random(),
-        () => performance.now(),
-        () => setTimeout(() => {}, 0),
-        () => crypto.randomUUID()
-      ]
-    ) expect(() => withoutTheRealWorld(touch)).toThrow("a simulated run used")
+    const touches: ReadonlyArray<() => unknown> = [
+      () => Date.now(),
+      () => new Date(),
+      // @effect-diagnostics-next-line globalRandom:off
+      () => Math.random(),
+      () => performance.now(),
+      () => setTimeout(() => {}, 0),
+      () => crypto.randomUUID(),
+      () => new Socket().connect(1)
+    ]
+    for (const touch of touches) expect(() => withoutTheRealWorld(touch)).toThrow("a simulated run used")
     expect(Date.now()).toBeGreaterThan(0)
     expect(new Date(0).getTime()).toBe(0)
   })

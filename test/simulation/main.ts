@@ -1,20 +1,19 @@
 /**
  * `npm run simulate`: the whole platform in one process, under faults, by seeds.
  *
- *   npm run simulate -- --seeds 2000           that many runs, on all processors
+ *   npm run simulate -- --seeds 2000           that many runs, in two processes
+ *   npm run simulate -- --seeds 50 --from 951  those from 951 to 1000
  *   npm run simulate -- --seed 17              one run, again bit by bit, and what it was like
- *   npm run simulate -- --seeds 500 --bug "…"  with a planted bug; stops when it was found three times
- *   npm run simulate -- --bugs                 every planted bug in turn
+ *   npm run simulate -- --bugs                 plants each bug in turn, and says how many seeds it takes to find it
+ *   npm run simulate -- --bug "…" --seeds 500  one of them
  *
- * Ends with 1 where something was found that should not have been, or was not found that should have been.
+ * A terminal is told in words, and of how far it has come; a pipe gets a line of JSON for each run that went wrong and one
+ * for all. Ends with 1 where something was found that should not have been, or was not found that should have been.
  */
-import { spawn } from "node:child_process"
-import { once } from "node:events"
-import { availableParallelism } from "node:os"
-import { createInterface } from "node:readline"
 import { parseArgs } from "node:util"
-import { bugs, plant } from "./Bugs.ts"
-import type { Report } from "./Run.ts"
+import { bugs } from "./Bugs.ts"
+import { commit, progress, say } from "./Telling.ts"
+import { type Line, most, runAll, type Seeds } from "./Workers.ts"
 
 const { values } = parseArgs({
   options: {
@@ -23,106 +22,95 @@ const { values } = parseArgs({
     seed: { type: "string" },
     bug: { type: "string" },
     bugs: { type: "boolean", default: false },
-    /** For the processes that this one starts: every so many seeds, a line of JSON for each. */
-    step: { type: "string" }
+    processes: { type: "string", default: String(most) }
   }
 })
-
-/** What is said of a run between processes. */
-type Line = Pick<Report, "seed" | "wrong" | "steps" | "virtualMillis" | "transfers" | "strikes">
-
-const enough = 3
-
-/** Runs seeds on all processors, until all are done or `isEnough`. */
-const runAll = async (
-  from: number,
-  seeds: number,
-  bug: string | undefined,
-  isEnough: (lines: ReadonlyArray<Line>) => boolean
-): Promise<ReadonlyArray<Line>> => {
-  const processors = Math.max(1, Math.min(availableParallelism(), seeds))
-  const lines: Array<Line> = []
-  const children = Array.from({ length: processors }, (_, number) =>
-    spawn(process.execPath, [
-      import.meta.filename,
-      `--from=${from + number}`,
-      `--seeds=${seeds}`,
-      `--step=${processors}`,
-      ...(bug === undefined ? [] : [`--bug=${bug}`])
-    ], { stdio: ["ignore", "pipe", "inherit"] }))
-  await Promise.all(children.map(async (child) => {
-    const ended = once(child, "exit")
-    for await (const line of createInterface(child.stdout)) {
-      lines.push(JSON.parse(line))
-      if (isEnough(lines)) { for (const one of children) one.kill() }
-    }
-    const [code] = await ended
-    if (code !== 0 && !isEnough(lines)) throw new Error(`a process of the simulation ended with ${code}`)
-  }))
-  return lines.toSorted((a, b) => a.seed - b.seed)
-}
 
 const sum = (lines: ReadonlyArray<Line>, of: (line: Line) => number) =>
   lines.reduce((total, line) => total + of(line), 0)
 
-const say = ({ seed, wrong }: Line) => {
-  console.log(`✘ seed ${seed}`)
-  for (const each of wrong.slice(0, 10)) console.log(`    ${each}`)
-}
+const wentWrong = (lines: ReadonlyArray<Line>) => lines.filter(({ wrong }) => wrong.length > 0)
 
-const many = async (from: number, seeds: number) => {
+/** More runs than this that went wrong are counted, and not told one by one. */
+const mostTold = 20
+
+const many = async (seeds: Seeds) => {
   const begun = performance.now()
-  const lines = await runAll(from, seeds, undefined, () => false)
-  const failed = lines.filter(({ wrong }) => wrong.length > 0)
-  for (const line of failed.slice(0, 20)) say(line)
-  console.log(
-    `${lines.length} seeds from ${from}: ${failed.length === 0 ? "nothing wrong" : `${failed.length} went wrong`}; ` +
-      `${sum(lines, ({ transfers }) => transfers)} transfers, ${sum(lines, ({ strikes }) => strikes)} strikes, ` +
-      `${Math.round(sum(lines, ({ virtualMillis }) => virtualMillis) / 60_000)} minutes of their time in ` +
-      `${((performance.now() - begun) / 60_000).toFixed(1)} of ours`
+  const lines = await runAll(seeds, (so) => {
+    progress(so.length, seeds.count, `${wentWrong(so).length} went wrong`)
+    return false
+  })
+  const failed = wentWrong(lines)
+  for (const { seed } of failed.slice(0, mostTold)) await one(seed)
+  const result = {
+    commit: commit(),
+    from: seeds.from,
+    seeds: lines.length,
+    wentWrong: failed.map(({ seed }) => seed),
+    ranTwice: lines.filter(({ isCompared }) => isCompared).length,
+    transfers: sum(lines, ({ transfers }) => transfers),
+    strikes: sum(lines, ({ strikes }) => strikes),
+    theirMinutes: Math.round(sum(lines, ({ virtualMillis }) => virtualMillis) / 60_000),
+    seconds: Math.round((performance.now() - begun) / 1_000)
+  }
+  say(
+    result,
+    `${failed.length === 0 ? "✔" : "✘"} ${result.seeds} seeds from ${result.from}: ` +
+      `${
+        failed.length === 0 ? "nothing wrong" : `${failed.length} went wrong`
+      }. ${result.ranTwice} ran twice, bit by bit ` +
+      `the same. ${result.transfers} transfers, ${result.strikes} strikes, ${result.theirMinutes} minutes of their time in ` +
+      `${result.seconds} seconds of ours`
   )
   return failed.length === 0
 }
 
-const hunt = async (bug: string, from: number, seeds: number) => {
-  const found = (lines: ReadonlyArray<Line>) => lines.filter(({ wrong }) => wrong.length > 0)
-  const lines = await runAll(from, seeds, bug, (so) => found(so).length >= enough)
-  const hits = found(lines)
-  const [first] = hits
-  console.log(
-    first === undefined
+/** A bug that was found so many times is found. */
+const enough = 3
+
+const hunt = async (bug: string, seeds: Seeds) => {
+  const lines = await runAll({ ...seeds, bug }, (so) => {
+    progress(so.length, seeds.count, bug)
+    return wentWrong(so).length >= enough
+  })
+  const found = wentWrong(lines)
+  const result = {
+    bug,
+    seeds: lines.length,
+    found: found.length,
+    meanSeeds: found.length === 0 ? null : lines.length / found.length,
+    by: found[0]?.wrong[0] ?? null
+  }
+  say(
+    result,
+    result.meanSeeds === null
       ? `✘ not found in ${lines.length} seeds: ${bug}`
-      : `✔ ${String(Math.round(lines.length / hits.length)).padStart(3)} seeds: ${bug}\n      ${first.wrong[0]}`
+      : `✔ ${result.meanSeeds.toFixed(1).padStart(6)} seeds: ${bug}\n           by ${result.by}`
   )
-  return first !== undefined
+  return found.length > 0
 }
 
 const one = async (seed: number) => {
   const { run } = await import("./Run.ts")
   const [report, again] = [run(seed), run(seed)]
-  console.log(JSON.stringify(report, null, 2))
-  if (report.trace !== again.trace) console.log("✘ the same seed ran otherwise the second time")
-  return report.wrong.length === 0 && report.trace === again.trace
+  const isSame = report.trace === again.trace
+  say({ commit: commit(), ...report, isSame }, JSON.stringify({ commit: commit(), ...report }, null, 2))
+  if (!isSame) say({ seed, isSame }, `✘ seed ${seed} ran otherwise the second time`)
+  return report.wrong.length === 0 && isSame
 }
 
-const [from, seeds] = [Number(values.from), Number(values.seeds)]
-if (values.step !== undefined) {
-  if (values.bug !== undefined) plant(values.bug)
-  const { run } = await import("./Run.ts")
-  for (let seed = from; seed < from + seeds; seed += Number(values.step)) {
-    const { options: _, trace: __, ...line } = run(seed)
-    console.log(JSON.stringify(line satisfies Line))
-  }
-} else {
-  const isWell = values.seed !== undefined
-    ? await one(Number(values.seed))
-    : values.bug !== undefined
-    ? await hunt(values.bug, from, seeds)
-    : values.bugs
-    ? (await Object.keys(bugs).reduce(
-      async (well, bug) => [...await well, await hunt(bug, from, seeds)],
-      Promise.resolve<ReadonlyArray<boolean>>([])
-    )).every(Boolean)
-    : await many(from, seeds)
-  process.exitCode = isWell ? 0 : 1
+const inTurn = async (names: ReadonlyArray<string>, seeds: Seeds) => {
+  let wereFound = true
+  for (const bug of names) wereFound = await hunt(bug, seeds) && wereFound
+  return wereFound
 }
+
+const seeds: Seeds = { from: Number(values.from), count: Number(values.seeds), processes: Number(values.processes) }
+const isWell = values.seed !== undefined
+  ? await one(Number(values.seed))
+  : values.bug !== undefined
+  ? await hunt(values.bug, seeds)
+  : values.bugs
+  ? await inTurn(Object.keys(bugs), seeds)
+  : await many(seeds)
+process.exitCode = isWell ? 0 : 1
