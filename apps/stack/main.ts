@@ -12,6 +12,8 @@ import path from "node:path"
 import { Clock, ConfigProvider, Effect, Option, Redacted, Schedule, Schema } from "effect"
 import * as LocalPostgres from "#infra/local/LocalPostgres.ts"
 import { freePort } from "#infra/local/ServerProcess.ts"
+import { dataDirOf, stackFileOf, withoutGaps } from "#infra/local/Stack.ts"
+import { migratePlatform } from "#infra/postgres/MigratePlatform.ts"
 import * as Processes from "#infra/Processes.ts"
 import { main } from "#infra/Program.ts"
 import * as Settings from "#infra/Settings.ts"
@@ -21,14 +23,27 @@ import { run as ledger } from "../ledger/run.ts"
 import { run as notifier } from "../notifier/run.ts"
 import { run as reconciler } from "../reconciler/run.ts"
 import { run as relay } from "../relay/run.ts"
-import { migrateAll } from "./migrate.ts"
 import { supervise } from "./Supervisor.ts"
 
-const dataDir = path.resolve(process.env["COUNTERPOISE_DATA"] ?? path.join(import.meta.dirname, "../../.data"))
-const stackFile = path.join(dataDir, "stack.json")
+const dataDir = dataDirOf(process.env)
+const stackFile = stackFileOf(process.env)
 const separate = process.argv.includes("--separate")
 const wantedPort = Number(process.env["API_PORT"] ?? 8080)
 const eventLog = process.env["EVENT_LOG"] ?? "postgres"
+
+/** The variables that say to others on this machine how the platform is reached and what of it can be verified. */
+const reached = [
+  "SHARD_URLS",
+  "PARTITIONS",
+  "EVENT_LOG",
+  "EVENT_LOG_URL",
+  "KAFKA_BROKERS",
+  "KAFKA_TOPIC",
+  "NOTIFIER_URL",
+  "API_HOST",
+  "API_PORT",
+  "SEAL_PUBLIC_KEYS"
+]
 
 /** The API did not become ready. */
 class NotReady extends Schema.TaggedError<NotReady>()("NotReady", { why: Schema.String }) {
@@ -82,7 +97,7 @@ const program = Effect.gen(function*() {
     SEAL_PUBLIC_KEYS: sealPublicKeys
   }
   const settings = ConfigProvider.layer(ConfigProvider.fromEnv({ env: withoutGaps(environment) }))
-  yield* Effect.provide(migrateAll, settings)
+  yield* Effect.provide(migratePlatform, settings)
 
   const pids = new Map<string, number>()
   const stack = () => ({
@@ -94,7 +109,8 @@ const program = Effect.gen(function*() {
     eventLog,
     pid: process.pid,
     processes: separate ? Object.fromEntries(pids) : { all: process.pid },
-    dataDir
+    dataDir,
+    environment: withoutGaps(Object.fromEntries(reached.map((name) => [name, environment[name]])))
   })
 
   const names = ["api", "relay", "ledger", "reconciler", ...(notifies ? ["notifier"] : [])]
@@ -152,9 +168,6 @@ const ready = (apiUrl: string) =>
   }).pipe(Effect.retry({ schedule: Schedule.spaced("50 millis"), times: 1_200 }))
 
 const inCompany = { concurrency: "unbounded", discard: true } as const
-
-const withoutGaps = (environment: Readonly<Record<string, string | undefined>>): Record<string, string> =>
-  Object.fromEntries(Object.entries(environment).flatMap(([name, value]) => value === undefined ? [] : [[name, value]]))
 
 // What the platform says when it is ready should stand out: below warnings it is silent, unless told otherwise.
 process.env["LOG_LEVEL"] ??= "Warn"

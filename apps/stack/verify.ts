@@ -5,11 +5,10 @@
  *
  * Without SHARD_URLS it asks the platform that `npm start` runs.
  */
-import { existsSync, readFileSync } from "node:fs"
-import path from "node:path"
 import { parseArgs } from "node:util"
 import { ConfigProvider, Effect, Layer, Option, Schema } from "effect"
 import { type Finding, type KnownHead, type Report, verify } from "#domain/sealing/Verification.ts"
+import { environmentOf } from "#infra/local/Stack.ts"
 import * as PgSeals from "#infra/postgres/PgSeals.ts"
 import { ShardDatabases } from "#infra/postgres/ShardDatabases.ts"
 import * as Processes from "#infra/Processes.ts"
@@ -22,22 +21,6 @@ class Tampered extends Schema.TaggedError<Tampered>()("Tampered", { findings: Sc
   override get message() {
     return `${this.findings} thing(s) are not as they were sealed`
   }
-}
-
-const Stack = Schema.fromJsonString(
-  Schema.Struct({ shardUrls: Schema.Array(Schema.String), sealPublicKeys: Schema.String })
-)
-
-/** The environment; what it does not say of the shards is taken from the running stack. */
-const environment = (): Record<string, string> => {
-  const given = Object.fromEntries(
-    Object.entries(process.env).flatMap(([name, value]) => value === undefined ? [] : [[name, value]])
-  )
-  const dataDir = path.resolve(given["COUNTERPOISE_DATA"] ?? path.join(import.meta.dirname, "../../.data"))
-  const file = path.join(dataDir, "stack.json")
-  if (given["SHARD_URLS"] !== undefined || !existsSync(file)) return given
-  const { sealPublicKeys, shardUrls } = Schema.decodeSync(Stack)(readFileSync(file, "utf8"))
-  return { SEAL_PUBLIC_KEYS: sealPublicKeys, SHARD_URLS: shardUrls.join(","), ...given }
 }
 
 const headOf = (text: string): Effect.Effect<KnownHead, Settings.InvalidSettings> => {
@@ -91,7 +74,7 @@ main(
       program(heads).pipe(
         Effect.provide(
           Layer.provideMerge(PgSeals.layer, Processes.shardDatabases("auditor")).pipe(
-            Layer.provideMerge(ConfigProvider.layer(ConfigProvider.fromEnv({ env: environment() })))
+            Layer.provideMerge(ConfigProvider.layer(ConfigProvider.fromEnv({ env: environmentOf(process.env) })))
           )
         )
       )

@@ -44,7 +44,7 @@ export const consumer = (name: string, url: string) =>
 type UnusableLog = UnusableTopic | SchemaMismatch
 
 /** The event log that the environment names, if it can be reached now. */
-const reachableEventLog = Layer.unwrap(Effect.gen(
+export const reachableEventLog = Layer.unwrap(Effect.gen(
   function*(): Effect.fn.Return<Layer.Layer<EventLog, EventLogUnavailable | UnusableLog>, Settings.InvalidSettings> {
     const settings = yield* Settings.read({ ...Settings.eventLog, partitions: Settings.shards.partitions })
     if (settings.kind === "kafka") {
