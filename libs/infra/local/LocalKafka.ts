@@ -20,6 +20,8 @@ export interface LocalKafkaOptions {
   readonly ephemeral?: boolean
   /** Where the class path is remembered: `.cache/kafka` in the repository unless named. */
   readonly cacheDir?: string
+  /** More ports to listen on, for clients who are to come by another way, such as a proxy: they are told that address. */
+  readonly doors?: ReadonlyArray<{ readonly port: number; readonly advertised: string }>
   /** Told what takes long: the first start fetches 60 MB. */
   readonly onProgress?: (message: string) => void
 }
@@ -83,7 +85,10 @@ const launch = Effect.fnUntraced(function*(
   const port = yield* ServerProcess.freePort(options.port)
   const controllerPort = yield* ServerProcess.freePort()
   const properties = path.join(folder, "server.properties")
-  yield* attempt(properties, () => fs.writeFile(properties, settings({ folder, port, controllerPort })))
+  yield* attempt(
+    properties,
+    () => fs.writeFile(properties, settings({ folder, port, controllerPort, doors: options.doors ?? [] }))
+  )
   yield* format(folder, properties, programs)
 
   const archived = yield* exists(programs.archive)
@@ -151,14 +156,27 @@ const jvm = [
   "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSXXX"
 ]
 
-const settings = (at: { readonly folder: string; readonly port: number; readonly controllerPort: number }): string => `
+interface Where {
+  readonly folder: string
+  readonly port: number
+  readonly controllerPort: number
+  readonly doors: NonNullable<LocalKafkaOptions["doors"]>
+}
+
+const settings = (at: Where): string => `
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:${at.controllerPort}
 controller.listener.names=CONTROLLER
-listeners=PLAINTEXT://127.0.0.1:${at.port},CONTROLLER://127.0.0.1:${at.controllerPort}
-advertised.listeners=PLAINTEXT://127.0.0.1:${at.port}
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+listeners=PLAINTEXT://127.0.0.1:${at.port},CONTROLLER://127.0.0.1:${at.controllerPort}${
+  at.doors.map(({ port }, index) => `,DOOR${index}://127.0.0.1:${port}`).join("")
+}
+advertised.listeners=PLAINTEXT://127.0.0.1:${at.port}${
+  at.doors.map(({ advertised }, index) => `,DOOR${index}://${advertised}`).join("")
+}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT${
+  at.doors.map((_, index) => `,DOOR${index}:PLAINTEXT`).join("")
+}
 inter.broker.listener.name=PLAINTEXT
 log.dirs=${topics(at.folder)}
 

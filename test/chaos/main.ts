@@ -1,0 +1,116 @@
+/**
+ * `npm run chaos -- [--seed N] [--minutes M] [--scenario name] [--event-log postgres|kafka]`: the platform as it would run
+ * on several machines, clients that write down what they asked and heard, and faults from a seed; then fair weather, and
+ * the proof that nothing was lost, nothing done twice, and everything ended. It ends with 1 if anything was found.
+ */
+import { rmSync } from "node:fs"
+import { parseArgs } from "node:util"
+import { Effect, References, Schema } from "effect"
+import { main } from "#infra/Program.ts"
+import { chanceFrom, shuffled } from "../support/Chance.ts"
+import * as Progress from "../../bench/Progress.ts"
+import { scenarios } from "./Faults.ts"
+import * as Report from "./Report.ts"
+import * as Rig from "./Rig.ts"
+import { round, type RoundReport } from "./Round.ts"
+
+/** It was called in a way that means nothing. */
+class Usage extends Schema.TaggedError<Usage>()("Usage", { why: Schema.String }) {
+  override get message() {
+    return [
+      this.why,
+      "  --seed N          the same seed draws the same faults in the same order (default: drawn)",
+      "  --minutes M       how long to go on; it stops after the round that is then under way (default: 6)",
+      `  --scenario NAME   only one of: ${Object.keys(scenarios).join(", ")}`,
+      "  --event-log LOG   only over postgres or kafka (default: over each, half of the time)",
+      "  --seconds S       how long clients work in a round (default: 20)",
+      "  --gap MILLIS      the mean time between two faults (default: 600)",
+      "  --json FILE       writes the report to a file as JSON, too"
+    ].join("\n")
+  }
+}
+
+/** Something was found that must not be. */
+class Broken extends Schema.TaggedError<Broken>()("Broken", { what: Schema.String }) {
+  override get message() {
+    return this.what
+  }
+}
+
+const numberOf = (name: string, text: string | undefined, byDefault: number) => {
+  const value = text === undefined ? byDefault : Number(text)
+  return Number.isFinite(value) && value >= 0
+    ? Effect.succeed(value)
+    : Usage.make({ why: `--${name} ${text} is no number` })
+}
+
+const program = Effect.gen(function*() {
+  const { values } = yield* Effect.try({
+    try: () =>
+      parseArgs({
+        options: {
+          seed: { type: "string" },
+          minutes: { type: "string" },
+          scenario: { type: "string" },
+          "event-log": { type: "string" },
+          seconds: { type: "string" },
+          gap: { type: "string" },
+          json: { type: "string" }
+        }
+      }),
+    catch: (error) => Usage.make({ why: error instanceof Error ? error.message : String(error) })
+  })
+  const seed = yield* numberOf("seed", values.seed, Date.now() % 1_000_000)
+  const minutes = yield* numberOf("minutes", values.minutes, 6)
+  const seconds = yield* numberOf("seconds", values.seconds, 20)
+  const gapMillis = yield* numberOf("gap", values.gap, 600)
+  const chosen = values.scenario
+  if (chosen !== undefined && scenarios[chosen] === undefined) {
+    return yield* Usage.make({ why: `There is no scenario "${chosen}".` })
+  }
+  const eventLogs = values["event-log"] === undefined ? ["kafka", "postgres"] as const : [values["event-log"]]
+
+  const began = new Date()
+  const chance = chanceFrom(seed)
+  const rounds: Array<RoundReport> = []
+  const logs: Array<string> = []
+  for (const [index, eventLog] of eventLogs.entries()) {
+    if (eventLog !== "kafka" && eventLog !== "postgres") {
+      return yield* Usage.make({ why: `There is no event log "${eventLog}".` })
+    }
+    const until = began.getTime() + (minutes * 60_000 * (index + 1)) / eventLogs.length
+    yield* Effect.scoped(Effect.gen(function*() {
+      const rig = yield* Rig.make({ eventLog, chance, say: Progress.say })
+      logs.push(rig.logs)
+      let first = true
+      while (first || Date.now() < until) {
+        for (const scenario of chosen === undefined ? shuffled(chance, Object.keys(scenarios)) : [chosen]) {
+          if (!first && Date.now() >= until) break
+          first = false
+          const number = rounds.length + 1
+          Progress.say(`round ${number}, over ${eventLog}: ${scenario}`)
+          const report = yield* Effect.scoped(
+            round(rig, { number, scenario, kinds: scenarios[scenario] ?? [], seconds, gapMillis, chance })
+          )
+          rounds.push(report)
+          Progress.say(Report.line(report))
+        }
+      }
+    }))
+  }
+  Progress.clear()
+  const report = Report.of({ seed, began, rounds })
+  // What was found is of no use without what the processes said meanwhile.
+  if (report.found === 0) {
+    yield* Effect.sync(() => logs.forEach((each) => rmSync(each, { recursive: true, force: true })))
+  }
+  yield* Effect.sync(() => Report.tell(report, values.json))
+  if (report.found > 0) {
+    return yield* Broken.make({
+      what: `${report.found} things must not be; seed ${seed}, logs in ${logs.join(" and ")}`
+    })
+  }
+})
+
+// What the processes say goes to their own files; here only what is wrong is of interest.
+main("chaos", program.pipe(Effect.scoped, Effect.provideService(References.MinimumLogLevel, "Error")))
