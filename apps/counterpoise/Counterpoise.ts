@@ -5,6 +5,7 @@ import { CliError, Command } from "effect/cli"
 import { doctor } from "./commands/Doctor.ts"
 import { migrate } from "./commands/Migrate.ts"
 import { shards } from "./commands/Shards.ts"
+import { transfers } from "./commands/Transfers.ts"
 import { type ExitCode, exitCodeOf, exitCodes, meanings } from "./ExitCode.ts"
 import { Format } from "./Output.ts"
 import { Surroundings } from "./Platform.ts"
@@ -19,7 +20,7 @@ export const counterpoise = Command.make("counterpoise").pipe(
       ...meanings.map(([code, meaning]) => `  ${code}  ${meaning}`)
     ].join("\n")
   ),
-  Command.withSubcommands([doctor, migrate, shards]),
+  Command.withSubcommands([doctor, transfers, shards, migrate]),
   Command.withGlobalFlags([Format])
 )
 

@@ -50,7 +50,7 @@ const inWords = (millis: number): string =>
     : `${Math.round(millis / 3_600_000)} h`
 
 /** What is longer than people want to read, and programs get as it is. */
-export const several = (values: ReadonlyArray<unknown>, text: string): Shown => ({ json: values, text })
+export const several = (json: object, text: string): Shown => ({ json, text })
 
 const textOf = (value: Value): string => isShown(value) ? value.text : value === null ? "-" : String(value)
 
@@ -84,8 +84,12 @@ const isNumeric = (value: Value) =>
 
 const headOf = (name: string) => name.replaceAll("_", " ").toUpperCase()
 
-const tableOf = (rows: ReadonlyArray<Row>, canColor: boolean, columns?: ReadonlyArray<Column>): string => {
-  const shape = columns ?? columnsOf(rows)
+const tableOf = (
+  rows: ReadonlyArray<Row>,
+  canColor: boolean,
+  shape: ReadonlyArray<Column>,
+  below: ReadonlyArray<string> = []
+): string => {
   const line = (cells: ReadonlyArray<string>, paint: (text: string, column: number) => string) =>
     shape.map(({ numeric, width }, index) => {
       const text = cells[index] ?? ""
@@ -95,8 +99,17 @@ const tableOf = (rows: ReadonlyArray<Row>, canColor: boolean, columns?: Readonly
     }).join("  ").trimEnd()
   const paint = (text: string) => canColor ? painted(colours[text], text) : text
   const head = line(shape.map(({ name }) => headOf(name)), (text) => canColor ? painted(1, text) : text)
-  return [head, ...rows.map((row) => line(shape.map(({ name }) => textOf(row[name] ?? null)), paint))].join("\n")
+  return [
+    head,
+    ...rows.flatMap((row) => [
+      line(shape.map(({ name }) => textOf(row[name] ?? null)), paint),
+      ...below.flatMap((name) => linesBelow(row[name] ?? null)).map((text) => canColor ? painted(2, text) : text)
+    ])
+  ].join("\n")
 }
+
+const linesBelow = (value: Value): ReadonlyArray<string> =>
+  value === null || textOf(value) === "" ? [] : [`      ${textOf(value)}`]
 
 interface Column {
   readonly name: string
@@ -104,8 +117,8 @@ interface Column {
   readonly numeric: boolean
 }
 
-const columnsOf = (rows: ReadonlyArray<Row>): ReadonlyArray<Column> =>
-  Object.keys(rows[0] ?? {}).map((name) => {
+const columnsOf = (rows: ReadonlyArray<Row>, below: ReadonlyArray<string> = []): ReadonlyArray<Column> =>
+  Object.keys(rows[0] ?? {}).filter((name) => !below.includes(name)).map((name) => {
     const values = rows.map((row) => row[name] ?? null)
     const filled = values.filter((value) => value !== null)
     return {
@@ -117,13 +130,16 @@ const columnsOf = (rows: ReadonlyArray<Row>): ReadonlyArray<Column> =>
 
 // what commands call ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** A list; `none` is what a person reads when it is empty. */
-export const list = Effect.fnUntraced(function*(rows: ReadonlyArray<Row>, none = "none") {
+/** A list; `none` is what a person reads when it is empty, and what is `below` stands under its line in a table. */
+export const list = Effect.fnUntraced(function*(
+  rows: ReadonlyArray<Row>,
+  { below = [], none = "none" }: { readonly none?: string; readonly below?: ReadonlyArray<string> } = {}
+) {
   const format = yield* Format
   const { canColor } = yield* TerminalCapabilities.TerminalCapabilities
   if (format === "json") return yield* Console.log(stringify(rows.map(jsonOf), 2))
   if (format === "ndjson") return yield* Effect.forEach(rows, (row) => Console.log(stringify(jsonOf(row))))
-  return yield* Console.log(rows.length === 0 ? none : tableOf(rows, canColor))
+  return yield* Console.log(rows.length === 0 ? none : tableOf(rows, canColor, columnsOf(rows, below), below))
 }, Effect.asVoid)
 
 /** One thing: a line for each of its members. */
