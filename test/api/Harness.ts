@@ -5,7 +5,9 @@
 import { Context, Effect, Layer, Logger, References } from "effect"
 import { connect } from "node:net"
 import { expect } from "vitest"
+import type { Queries } from "#domain/ledger/Queries.ts"
 import { even } from "#domain/sharding/ShardMap.ts"
+import type { Intake } from "#domain/transfer/Intake.ts"
 import { Readiness } from "#infra/http/Readiness.ts"
 import { type Limits, Listening } from "#infra/http/Server.ts"
 import { type Options, serve } from "../../apps/api/Api.ts"
@@ -43,7 +45,12 @@ export class Harness extends Context.Service<Harness, {
   /** Sends bytes over a bare connection and gives back what came, when the server has hung up. */
   readonly raw: (...parts: ReadonlyArray<string | Uint8Array>) => Effect.Effect<string>
 }>()("counterpoise/test/api/Harness") {
-  static readonly layerWith = (limits: Partial<Limits> = {}, options: Partial<Options> = {}): Layer.Layer<Harness> => {
+  static readonly layerWith = (
+    limits: Partial<Limits> = {},
+    options: Partial<Options> = {},
+    /** The ports to the books; unless given, books without a ledger behind them. */
+    ports?: Layer.Layer<Intake | Queries>
+  ): Layer.Layer<Harness> => {
     const books = new Books()
     const chains = new Chains()
     const health = { healthy: true }
@@ -67,7 +74,7 @@ export class Harness extends Context.Service<Harness, {
       build: { version: "1.2.3", commit: "abc" },
       ...options
     }).pipe(
-      Layer.provide([intake(books), queries(books), seals(chains), readiness]),
+      Layer.provide([ports ?? Layer.merge(intake(books), queries(books)), seals(chains), readiness]),
       Layer.provide([Logger.layer([listener]), Layer.succeed(References.MinimumLogLevel, "Debug")]),
       Layer.orDie
     )

@@ -1,8 +1,10 @@
 /** The world of the laws in memory. */
 import { Duration, Effect, Layer } from "effect"
+import * as MemoryChecks from "#infra/memory/MemoryChecks.ts"
 import * as MemoryDatabases from "#infra/memory/MemoryDatabases.ts"
 import * as MemoryIntake from "#infra/memory/MemoryIntake.ts"
 import * as MemoryLeases from "#infra/memory/MemoryLeases.ts"
+import * as MemoryQueries from "#infra/memory/MemoryQueries.ts"
 import * as MemoryShardLog from "#infra/memory/MemoryShardLog.ts"
 import * as MemoryShards from "#infra/memory/MemoryShards.ts"
 import * as MemorySilentTransfers from "#infra/memory/MemorySilentTransfers.ts"
@@ -20,7 +22,9 @@ export const layer = Layer.effect(
           MemoryShardLog.layer,
           MemoryLeases.layer({ holder: crypto.randomUUID(), timeToLive: Duration.millis(leaseMillis) }),
           MemoryIntake.layer,
-          MemorySilentTransfers.layer
+          MemorySilentTransfers.layer,
+          MemoryQueries.layer,
+          MemoryChecks.layer
         ).pipe(Layer.provide(MemoryDatabases.layer({ map, shards })))
       ))
     return {

@@ -2,8 +2,10 @@
 import { Duration, Effect, Layer, Predicate } from "effect"
 import { SqlError } from "effect/sql"
 import { connect } from "#infra/postgres/Postgres.ts"
+import * as PgChecks from "#infra/postgres/PgChecks.ts"
 import * as PgIntake from "#infra/postgres/PgIntake.ts"
 import * as PgLeases from "#infra/postgres/PgLeases.ts"
+import * as PgQueries from "#infra/postgres/PgQueries.ts"
 import * as PgShardLog from "#infra/postgres/PgShardLog.ts"
 import * as PgShards from "#infra/postgres/PgShards.ts"
 import * as PgSilentTransfers from "#infra/postgres/PgSilentTransfers.ts"
@@ -24,7 +26,9 @@ export const layer = Layer.effect(
           PgShardLog.layer,
           PgLeases.layer({ holder: crypto.randomUUID(), timeToLive: Duration.millis(leaseMillis) }),
           PgIntake.layer(),
-          PgSilentTransfers.layer
+          PgSilentTransfers.layer,
+          PgQueries.layer,
+          PgChecks.layer
         ).pipe(Layer.provide(ShardDatabases.layer({ ...shards, role: "postgres", maxConnections: 6 })))
       )))
     return {

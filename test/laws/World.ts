@@ -9,10 +9,12 @@ import type { Message } from "#domain/ledger/Decision.ts"
 import { InstructionId } from "#domain/ledger/Instruction.ts"
 import { Ledger } from "#domain/ledger/Ledger.ts"
 import { type LedgerEvent, LedgerEventJson } from "#domain/ledger/LedgerEvent.ts"
+import type { Queries } from "#domain/ledger/Queries.ts"
 import type { LogRecord } from "#domain/messaging/EventLog.ts"
 import { ShardLog } from "#domain/messaging/ShardLog.ts"
 import { Amount } from "#domain/money/Amount.ts"
 import { Currency, exponents } from "#domain/money/Currency.ts"
+import type { Checks } from "#domain/reconciliation/Checks.ts"
 import type { SilentTransfers } from "#domain/reconciliation/SilentTransfers.ts"
 import type { Leases } from "#domain/sharding/Leases.ts"
 import { partitionOf } from "#domain/sharding/Partition.ts"
@@ -23,7 +25,7 @@ import type { Capture, Terms } from "#domain/transfer/TransferEvent.ts"
 import * as TransferId from "#domain/transfer/TransferId.ts"
 import { random } from "#infra/Entropy.ts"
 
-export type Ports = Shards | ShardLog | Leases | Intake | SilentTransfers
+export type Ports = Shards | ShardLog | Leases | Intake | SilentTransfers | Queries | Checks
 
 export class World extends Context.Service<World, {
   /** A process that is there from the beginning. */
@@ -167,6 +169,12 @@ export const requestedBy = (
 export const heldBy = (of: Terms): Message => ({
   event: { type: "transfer.held", ...of },
   from: shardOfAccount(map, of.source),
+  origin
+})
+
+export const creditedBy = (of: Terms): Message => ({
+  event: { type: "transfer.credited", ...of },
+  from: shardOfAccount(map, of.destination),
   origin
 })
 

@@ -12,6 +12,7 @@ import * as MemoryDatabases from "#infra/memory/MemoryDatabases.ts"
 import * as MemoryEventLog from "#infra/memory/MemoryEventLog.ts"
 import * as MemoryIntake from "#infra/memory/MemoryIntake.ts"
 import * as MemoryLeases from "#infra/memory/MemoryLeases.ts"
+import * as MemoryQueries from "#infra/memory/MemoryQueries.ts"
 import type { MemoryShard } from "#infra/memory/MemoryShard.ts"
 import * as MemoryShardLog from "#infra/memory/MemoryShardLog.ts"
 import * as MemoryShards from "#infra/memory/MemoryShards.ts"
@@ -45,6 +46,7 @@ export const process = ({ log, map, shards }: Machines, { faults, holder, leaseT
       MemoryShardLog.layer,
       MemoryIntake.layer,
       MemorySilentTransfers.layer,
+      MemoryQueries.layer,
       MemoryChecks.layer,
       MemoryLeases.layer({ holder, timeToLive: leaseTime }),
       Layer.succeed(EventLog, MemoryEventLog.over(log))

@@ -128,3 +128,28 @@ export class Queries extends Context.Service<Queries, {
   readonly timeline: (id: TransferId) => Effect.Effect<ReadonlyArray<TimelineStep>, ShardUnavailable>
   readonly trialBalance: Effect.Effect<ReadonlyArray<TrialBalance>, ShardUnavailable>
 }>()("counterpoise/domain/ledger/Queries") {}
+
+/** The steps of a transfer in the order of time. Shards' clocks may differ by a little; the protocol's order does not. */
+export const inOrder = (steps: ReadonlyArray<TimelineStep>): ReadonlyArray<TimelineStep> =>
+  steps.toSorted((a, b) =>
+    a.shard === b.shard
+      ? Number(a.position - b.position)
+      : a.occurredAtMillis - b.occurredAtMillis || rank(a) - rank(b)
+  )
+
+const protocol: ReadonlyArray<LedgerEvent["type"]> = [
+  "transfer.requested",
+  "transfer.authorized",
+  "transfer.capture_requested",
+  "transfer.void_requested",
+  "transfer.expiry_due",
+  "transfer.held",
+  "transfer.recalled",
+  "transfer.credited",
+  "transfer.refused"
+]
+
+const rank = ({ event }: TimelineStep): number => {
+  const at = protocol.indexOf(event.type)
+  return at === -1 ? protocol.length : at
+}

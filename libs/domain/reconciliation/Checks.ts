@@ -58,7 +58,7 @@ export interface Run {
 export const mostViolations = 1_000
 
 export class Checks extends Context.Service<Checks, {
-  /** All checks that there are, in the order of their numbers. */
+  /** All checks that there are. */
   readonly all: ReadonlyArray<Check>
   /** Runs every check on every shard and over all shards. It only reads. */
   readonly run: (options: CheckOptions) => Effect.Effect<ReadonlyArray<Run>, ShardUnavailable>

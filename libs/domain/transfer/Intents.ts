@@ -7,9 +7,11 @@ import type { Asks, Instruction } from "../ledger/Instruction.ts"
 import { type LedgerEvent, subjectOf } from "../ledger/LedgerEvent.ts"
 import type { AccountIntent, InstructionEvent, InstructionIntent, TransferIntent } from "./Intake.ts"
 import type { Transfer } from "./Transfer.ts"
+import type { Terms } from "./TransferEvent.ts"
 
 // A key's scope is what the request was routed by, so one shard can answer for it.
-export const transferScope = ({ terms }: TransferIntent): string => `transfer:${terms.source}`
+export const transferScope = ({ terms }: { readonly terms: Pick<Terms, "source"> }): string =>
+  `transfer:${terms.source}`
 export const accountScope = ({ account, named }: AccountIntent): string => named ? `account:${account.id}` : "account"
 export const instructionScope = ({ event }: InstructionIntent): string => `${asksOf[event.type]}:${subjectOf(event)}`
 

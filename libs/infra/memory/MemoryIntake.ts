@@ -24,7 +24,7 @@ import {
   transferScope
 } from "#domain/transfer/Intents.ts"
 import { MemoryDatabases } from "./MemoryDatabases.ts"
-import { type MemoryShard, transferRecordOf, type TransferRow } from "./MemoryShard.ts"
+import { keyRow, type MemoryShard, transferRecordOf, type TransferRow } from "./MemoryShard.ts"
 import { ConstraintViolation } from "./MemoryTable.ts"
 import type { MemoryTransaction } from "./MemoryTransaction.ts"
 
@@ -196,8 +196,6 @@ const made = (row: TransferRow | undefined, replayed: boolean): TransferAnswer =
   row === undefined
     ? Exit.die(new Error("key without its transfer"))
     : Exit.succeed({ replayed, record: transferRecordOf(row) })
-
-const keyRow = ({ client, idempotencyKey }: Request, scope: string) => `${client}\n${scope}\n${idempotencyKey}`
 
 /** Spends a key that was claimed, if it never led to anything. */
 const spend = (

@@ -13,7 +13,7 @@ import type { Role } from "#domain/sharding/Leases.ts"
 import { partitionOf } from "#domain/sharding/Partition.ts"
 import type { ShardId, ShardMap } from "#domain/sharding/ShardMap.ts"
 import type { ShardUnavailable } from "#domain/sharding/Shards.ts"
-import type { AccountRecord, InstructionEvent, Metadata, TransferRecord } from "#domain/transfer/Intake.ts"
+import type { AccountRecord, InstructionEvent, Metadata, Request, TransferRecord } from "#domain/transfer/Intake.ts"
 import { ended, failed, type Transfer, type TransferStatus, type Verdict } from "#domain/transfer/Transfer.ts"
 import { MemoryTable } from "./MemoryTable.ts"
 import { MemoryTransaction, patience, unavailable } from "./MemoryTransaction.ts"
@@ -384,4 +384,8 @@ export class MemoryShard {
 
 export const entryKey = (account: string, sequence: bigint): string => `${account} ${sequence}`
 export const journalKey = (transfer: string, step: Journal["step"]): string => `${transfer} ${step}`
+export const keyRow = (
+  { client, idempotencyKey }: Pick<Request, "client" | "idempotencyKey">,
+  scope: string
+): string => `${client}\n${scope}\n${idempotencyKey}`
 export const holdKey = (transfer: string, number: number): string => `${transfer} ${number}`

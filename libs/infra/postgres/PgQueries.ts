@@ -1,10 +1,11 @@
 /** The books read from the shards that own them. */
 import { Effect, Layer, Option, Schema } from "effect"
-import { type Entry, Queries, type TimelineStep, type TrialBalance } from "#domain/ledger/Queries.ts"
+import { type Entry, inOrder, Queries, type TimelineStep, type TrialBalance } from "#domain/ledger/Queries.ts"
 import { Currency } from "#domain/money/Currency.ts"
 import { shardOfAccount, shardOfPartition } from "#domain/sharding/ShardMap.ts"
-import type { TransferRecord } from "#domain/transfer/Intake.ts"
 import { LedgerEventJson } from "#domain/ledger/LedgerEvent.ts"
+import { transferScope } from "#domain/transfer/Intents.ts"
+import { ended as endings } from "#domain/transfer/Transfer.ts"
 import { partitionOf, TransferId } from "#domain/transfer/TransferId.ts"
 import { texts } from "./Columns.ts"
 import {
@@ -108,8 +109,7 @@ export const layer = Layer.effect(
 
       awaitEnd: Effect.fnUntraced(function*(id, withinMillis) {
         const found = yield* transfer(id)
-        const open = Option.filter(found, isOpen)
-        if (Option.isNone(open)) return found
+        if (Option.isNone(found) || endings.has(found.value.status)) return found
         yield* ended(homeOf(id), id).pipe(Effect.timeoutOption(withinMillis))
         return yield* transfer(id)
       }),
@@ -212,7 +212,7 @@ export const layer = Layer.effect(
               SELECT ${sql.literal(transferRecordColumns)} FROM transfer
               WHERE transfer_id = (
                 SELECT resource_id FROM idempotency_key
-                WHERE client = ${client} AND scope = ${`transfer:${source}`} AND key = ${idempotencyKey}
+                WHERE client = ${client} AND scope = ${transferScope({ terms: { source } })} AND key = ${idempotencyKey}
               )`,
             (rows) => Option.map(firstOf(transferRecords(rows)), transferRecordOf)
           )),
@@ -236,12 +236,7 @@ export const layer = Layer.effect(
                 }))
               )
             )), { concurrency: 2 })
-        // The shards' clocks may differ by a little; the protocol's order of steps does not.
-        return perShard.flat().toSorted((a, b) =>
-          a.shard === b.shard
-            ? Number(a.position - b.position)
-            : a.occurredAtMillis - b.occurredAtMillis || rank(a) - rank(b)
-        )
+        return inOrder(perShard.flat())
       }),
 
       trialBalance: Effect.forEach(shards, (shard) =>
@@ -270,23 +265,3 @@ export const layer = Layer.effect(
     })
   })
 )
-
-const isOpen = (record: TransferRecord) =>
-  record.status === "requested" || record.status === "authorized" || record.status === "held"
-
-const steps = [
-  "transfer.requested",
-  "transfer.authorized",
-  "transfer.capture_requested",
-  "transfer.void_requested",
-  "transfer.expiry_due",
-  "transfer.held",
-  "transfer.recalled",
-  "transfer.credited",
-  "transfer.refused"
-]
-
-const rank = (step: TimelineStep): number => {
-  const at = steps.indexOf(step.event.type)
-  return at === -1 ? steps.length : at
-}
