@@ -4,6 +4,7 @@ import { Cause, Console, Effect, Layer, Logger, Option, Predicate, References } 
 import { CliError, Command } from "effect/cli"
 import { doctor } from "./commands/Doctor.ts"
 import { migrate } from "./commands/Migrate.ts"
+import { replay } from "./commands/Replay.ts"
 import { shards } from "./commands/Shards.ts"
 import { transfers } from "./commands/Transfers.ts"
 import { type ExitCode, exitCodeOf, exitCodes, meanings } from "./ExitCode.ts"
@@ -20,7 +21,7 @@ export const counterpoise = Command.make("counterpoise").pipe(
       ...meanings.map(([code, meaning]) => `  ${code}  ${meaning}`)
     ].join("\n")
   ),
-  Command.withSubcommands([doctor, transfers, shards, migrate]),
+  Command.withSubcommands([doctor, transfers, shards, replay, migrate]),
   Command.withGlobalFlags([Format])
 )
 

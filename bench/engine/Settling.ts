@@ -78,6 +78,7 @@ const watched = (log: EventLog["Service"], taken: () => void): EventLog["Service
   ...log,
   reader: (from) =>
     Effect.map(log.reader(from), (reader) => ({
+      ...reader,
       take: (most) => Effect.tap(reader.take(most), () => Effect.sync(taken))
     }))
 })

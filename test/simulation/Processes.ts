@@ -240,7 +240,8 @@ export class Process {
       reader: (from) =>
         Effect.andThen(
           reach("open a reader"),
-          Effect.map(log.reader(from), ({ take }) => ({
+          Effect.map(log.reader(from), ({ next, take }) => ({
+            next,
             take: (most: number) => Effect.andThen(reach("read"), Effect.tap(take(most), () => Effect.yieldNow))
           }))
         )

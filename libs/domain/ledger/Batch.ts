@@ -12,7 +12,7 @@ import type { ShardId } from "../sharding/ShardMap.ts"
 import { failed, type Transfer, type TransferStatus, type Verdict } from "../transfer/Transfer.ts"
 import * as Balance from "./Balance.ts"
 import type { Change, Message, Origin, ProtocolViolation, ShardView } from "./Decision.ts"
-import type { Instruction } from "./Instruction.ts"
+import type { Instruction, InstructionId, Reason } from "./Instruction.ts"
 import type { LedgerEvent } from "./LedgerEvent.ts"
 import { decide } from "./Protocol.ts"
 import type { HoldRecord, Journal, Posting } from "./Journal.ts"
@@ -161,6 +161,11 @@ export class Batch implements ShardView {
     })
   }
 
+  /** Refuses an instruction, of which it is known that it was not followed, and no more. */
+  refuse(id: InstructionId, reason: Reason): void {
+    this.#answer(id, reason)
+  }
+
   get changes(): Changes {
     const balances = [...this.#accounts.values()]
     return {
@@ -205,16 +210,17 @@ export class Batch implements ShardView {
       case "StatusChanged":
         this.#accounts.set(change.account, { ...this.#existing(change.account), status: change.status })
         return
-      case "Answered": {
-        const instruction = this.instruction(change.instruction)
-        if (instruction === undefined) {
-          throw new Error(`the protocol answered ${change.instruction}, which it had not read`)
-        }
-        const status = change.refusal === null ? "done" : "refused"
-        this.#instructions.set(instruction.id, { ...instruction, status, reason: change.refusal })
+      case "Answered":
+        this.#answer(change.instruction, change.refusal)
         return
-      }
     }
+  }
+
+  #answer(id: InstructionId, refusal: Reason | null): void {
+    const instruction = this.instruction(id)
+    if (instruction === undefined) throw new Error(`the protocol answered ${id}, which it had not read`)
+    const status = refusal === null ? "done" : "refused"
+    this.#instructions.set(id, { ...instruction, status, reason: refusal })
   }
 
   #move(transfer: Transfer): void {

@@ -104,6 +104,8 @@ export interface EventLogReader {
    * again; if it goes on failing, open another: that will say whether the log still has the offsets.
    */
   readonly take: (most: number) => Effect.Effect<ReadonlyArray<Delivered>, EventLogUnavailable>
+  /** The next offset of a partition: everything below it was taken, or is no record. */
+  readonly next: (partition: number) => bigint | undefined
 }
 
 /** The offsets a partition holds: from `begin` up to, not including, `end`. */

@@ -650,7 +650,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
         return dead === undefined ? Effect.andThen(wait, take(most)) : Effect.fail(dead)
       })
 
-    return { take }
+    return { take, next: (partition: number) => fetched.get(partition)?.[0]?.offset ?? next.get(partition) }
   })
 
   return EventLog.of({

@@ -127,7 +127,12 @@ export const over = (log: Log): EventLog["Service"] => {
         return taken.length > 0 ? Effect.succeed(taken) : Effect.andThen(wait, take(most))
       })
 
-    return { take }
+    const nextOf = (partition: number) => {
+      const place = next.get(partition)
+      return place === undefined ? undefined : BigInt(place)
+    }
+
+    return { take, next: nextOf }
   })
 
   return EventLog.of({

@@ -411,7 +411,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
         return shares.length > 0 ? read(shares) : Effect.andThen(wait(next), take(most))
       })
 
-    return { take }
+    return { take, next: (partition: number) => next.get(partition) }
   })
 
   return EventLog.of({

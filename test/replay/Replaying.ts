@@ -1,0 +1,39 @@
+/** Shards replayed, each into a shadow of its own. */
+import { Effect, Layer, Redacted } from "effect"
+import { EventLog } from "#domain/messaging/EventLog.ts"
+import { ShardLog } from "#domain/messaging/ShardLog.ts"
+import * as MemoryEventLog from "#infra/memory/MemoryEventLog.ts"
+import * as PgShardLog from "#infra/postgres/PgShardLog.ts"
+import { fromEventLogOf, fromLog, replayShard } from "#infra/postgres/PgReplay.ts"
+import { ShardDatabases } from "#infra/postgres/ShardDatabases.ts"
+import { TestPostgres, type TestShards } from "../support/TestPostgres.ts"
+
+export const urlOf = ({ urls }: TestShards, shard: number) => urls[shard] ?? Redacted.make("")
+
+export const replayed = Effect.fnUntraced(function*(shards: TestShards, shard: number, from: "log" | "event log") {
+  const { map } = shards
+  const shadows = yield* (yield* TestPostgres).freshShards(2, { partitions: map.partitions })
+  const options = { shard, map, live: urlOf(shards, shard), shadow: urlOf(shadows, shard), told: () => Effect.void }
+  return yield* from === "log"
+    ? replayShard({ ...options, events: fromLog })
+    : replayShard({ ...options, events: fromEventLogOf(map) })
+})
+
+/** The shards' logs, and an event log to carry them into. */
+export const logsOf = (shards: TestShards) =>
+  PgShardLog.layer.pipe(
+    Layer.provideMerge(ShardDatabases.layer({ ...shards, role: "postgres" })),
+    Layer.merge(Layer.fresh(MemoryEventLog.layer))
+  )
+
+/** Carries both shards' logs into the event log, as their relays would. */
+export const carryAll = Effect.gen(function*() {
+  const log = yield* EventLog
+  const shardLog = yield* ShardLog
+  const { on } = yield* ShardDatabases
+  for (const shard of [0, 1]) {
+    const { records, upTo } = yield* shardLog.after(shard, 0n, 100_000)
+    yield* Effect.scoped(Effect.flatMap(log.writer(shard), (writer) => writer.append(records)))
+    yield* on(shard, (sql) => sql`INSERT INTO relay_cursor (log, position) VALUES (${log.identity}, ${upTo})`)
+  }
+})
