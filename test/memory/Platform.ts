@@ -36,10 +36,11 @@ export interface ProcessOptions {
   readonly holder: string
   readonly leaseTime: Duration.Duration
   readonly faults?: MemoryDatabases.Faults
+  readonly nowMillis?: (shard: ShardId) => number
 }
 
 /** All that a process may reach: each has connections, faults and a name of its own. */
-export const process = ({ log, map, shards }: Machines, { faults, holder, leaseTime }: ProcessOptions) =>
+export const process = ({ log, map, shards }: Machines, { holder, leaseTime, ...onTheWay }: ProcessOptions) =>
   Layer.fresh(
     Layer.mergeAll(
       MemoryShards.layer,
@@ -51,7 +52,7 @@ export const process = ({ log, map, shards }: Machines, { faults, holder, leaseT
       MemoryLeases.layer({ holder, timeToLive: leaseTime }),
       Layer.succeed(EventLog, MemoryEventLog.over(log))
     ).pipe(
-      Layer.provide(MemoryDatabases.layer({ map, shards, ...(faults === undefined ? {} : { faults }) }))
+      Layer.provide(MemoryDatabases.layer({ map, shards, ...onTheWay }))
     )
   )
 

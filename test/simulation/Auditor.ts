@@ -10,7 +10,7 @@ export const audit = ({ log, map, shards }: Machines, clients: Clients): Readonl
   const has = new Map<string, bigint>()
   const add = (account: string, minor: bigint) => has.set(account, (has.get(account) ?? 0n) + minor)
 
-  for (const { asked: { terms, capture }, key, recorded } of clients.transfers) {
+  for (const { asked: { terms, capture }, key, recorded } of clients.transfers.values()) {
     const transfer = shards[shardOfAccount(map, terms.source)]?.transfers.rows.get(recorded)?.transfer
     if (transfer === undefined) {
       wrong.push(`${key} was acknowledged as ${recorded}, which is nowhere`)
@@ -26,7 +26,8 @@ export const audit = ({ log, map, shards }: Machines, clients: Clients): Readonl
     add(terms.destination, transfer.moving)
   }
 
-  const known = new Set<string>(clients.transfers.map(({ recorded }) => recorded))
+  const known = new Set<string>([...clients.transfers.values()].map(({ recorded }) => recorded))
+  if (known.size < clients.transfers.size) wrong.push("two wishes were told of one transfer")
   const asked = new Set<string>(clients.instructions)
   for (const { balances, cursors, events, id, instructions, transfers } of shards) {
     for (const transfer of transfers.rows.keys()) {

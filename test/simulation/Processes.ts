@@ -2,7 +2,7 @@
  * The processes of a simulated platform: each with connections, a scheduler and a name of its own, so that it can be killed,
  * frozen and cut off while the others go on. What is killed never does anything again: no finalizer runs, as after kill -9.
  */
-import { Context, Duration, Effect, Fiber, Layer, type Scheduler } from "effect"
+import { Clock, Context, Duration, Effect, Fiber, Layer, type Scheduler } from "effect"
 import { AppendAmbiguous, EventLog, EventLogUnavailable, type LogRecord } from "#domain/messaging/EventLog.ts"
 import type { ShardLog } from "#domain/messaging/ShardLog.ts"
 import type { Checks } from "#domain/reconciliation/Checks.ts"
@@ -15,7 +15,7 @@ import type { Fate, Faults } from "#infra/memory/MemoryDatabases.ts"
 import { type MemoryTransaction, unavailable } from "#infra/memory/MemoryTransaction.ts"
 import { type Machines, process as platformProcess } from "../memory/Platform.ts"
 import type { Chance } from "./Chance.ts"
-import type { Rates } from "./Options.ts"
+import type { Rates } from "./Plan.ts"
 import type { Virtual } from "./Virtual.ts"
 
 export type Ports = Shards | ShardLog | Leases | Intake | SilentTransfers | Checks | EventLog
@@ -27,8 +27,12 @@ export interface Surroundings {
   machines: Machines
   latencyMillis: number
   rates: Rates
-  /** The shards that are down. */
+  /** The shards that are down, those that are slow and by how much at most, and those whose clocks are off. */
   readonly down: Set<ShardId>
+  readonly slow: Map<ShardId, number>
+  readonly clocks: Map<ShardId, number>
+  /** Appends that arrive when nobody expects them any more. */
+  readonly late: Set<ReadonlyArray<LogRecord>>
 }
 
 /** From one start of a process to its end. */
@@ -60,6 +64,7 @@ export class Process {
   readonly #surroundings: Surroundings
   readonly #chance: Chance
   readonly #work: Effect.Effect<unknown, never, Ports>
+  clockIsOffMillis = 0
   #lives = 0
   #life: Life | undefined
 
@@ -85,11 +90,14 @@ export class Process {
       if (this.#life !== undefined) return Effect.void
       const life = new Life()
       this.#life = life
-      const layer = platformProcess(this.#surroundings.machines, {
+      const { clocks, machines, virtual } = this.#surroundings
+      const layer = platformProcess(machines, {
         holder: `${this.name}#${++this.#lives}`,
         leaseTime: Duration.seconds(2),
-        faults: this.#faultsOf(life)
+        faults: this.#faultsOf(life),
+        nowMillis: (shard) => virtual.nowMillis + (clocks.get(shard) ?? 0)
       })
+      virtual.tell(() => `${this.name} starts`)
       const work = this.#work
       const throughTheNetwork = (log: EventLog["Service"]) => this.#throughTheNetwork(log)
       const born = Effect.gen(function*() {
@@ -143,9 +151,20 @@ export class Process {
     this.#life?.cutOff.clear()
   }
 
+  heal(): void {
+    this.clockIsOffMillis = 0
+    this.whenAtWork(undefined)
+    this.thaw()
+    this.reconnect()
+  }
+
   /** Runs something in the process: in turns of its own, that are held while it is frozen, and never come once it is dead. */
   #run<A, E>(life: Life, what: Effect.Effect<A, E>): Effect.Effect<Fiber.Fiber<A, E>> {
-    return inTurnsOf(this.#surroundings.virtual.scheduler(() => life.isFrozen || life.isOver, life.held), what)
+    const { virtual } = this.#surroundings
+    return inTurnsOf(
+      virtual.scheduler(() => life.isFrozen || life.isOver, life.held),
+      Effect.provideService(what, Clock.Clock, virtual.clock(() => this.clockIsOffMillis))
+    )
   }
 
   #breakConnections(life: Life, of: Iterable<MemoryTransaction>): void {
@@ -155,21 +174,21 @@ export class Process {
   // on the way ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Somebody else's turn, at least. */
-  get #latency(): Effect.Effect<void> {
+  #latency(shard?: ShardId): Effect.Effect<void> {
     return Effect.suspend(() => {
-      const { latencyMillis } = this.#surroundings
-      return latencyMillis === 0 ? Effect.yieldNow : Effect.sleep(this.#chance.next() * latencyMillis)
+      const { latencyMillis, slow } = this.#surroundings
+      const most = shard === undefined ? latencyMillis : latencyMillis + (slow.get(shard) ?? 0)
+      return most === 0 ? Effect.yieldNow : Effect.sleep(this.#chance.next() * most)
     })
   }
 
   #faultsOf(life: Life): Faults {
     const chance = this.#chance
     const surroundings = this.#surroundings
-    const latency = this.#latency
 
     const reach = (shard: ShardId) =>
       Effect.andThen(
-        latency,
+        this.#latency(shard),
         Effect.suspend(() => {
           if (life.whenAtWork !== undefined && life.isAtWork) {
             const then = life.whenAtWork
@@ -188,10 +207,10 @@ export class Process {
       )
 
     const commit = (transaction: MemoryTransaction) =>
-      Effect.gen(function*() {
+      Effect.gen({ self: this }, function*() {
         life.committing.add(transaction)
         transaction.atEnd(() => life.committing.delete(transaction))
-        yield* latency
+        yield* this.#latency(transaction.shard)
         const { answerLost, commitLost, commitStalled } = surroundings.rates
         if (chance.happens(commitStalled)) yield* Effect.sleep(chance.magnitude(100, 20_000))
         if (life.cutOff.has(transaction.shard)) return chance.happens(0.5) ? "lost" : "answer lost"
@@ -206,7 +225,7 @@ export class Process {
     const surroundings = this.#surroundings
     const reach = (operation: string) =>
       Effect.andThen(
-        this.#latency,
+        this.#latency(),
         Effect.suspend(() =>
           chance.happens(surroundings.rates.logSilent)
             ? Effect.fail(EventLogUnavailable.make({ operation, cause: new Error("no answer") }))
@@ -231,7 +250,11 @@ export class Process {
                   if (chance.happens(appendUnheard)) return Effect.andThen(append(records), ambiguous)
                   if (!chance.happens(appendLate)) return append(records)
                   // It is on its way for long, and nobody can take it back: not even by dying.
-                  const late = Effect.delay(Effect.ignore(append(records)), chance.magnitude(1, 10_000))
+                  surroundings.late.add(records)
+                  const late = Effect.ignore(append(records)).pipe(
+                    Effect.delay(chance.magnitude(1, 10_000)),
+                    Effect.andThen(Effect.sync(() => surroundings.late.delete(records)))
+                  )
                   return Effect.andThen(inTurnsOf(surroundings.virtual.scheduler(), late), ambiguous)
                 })
               )

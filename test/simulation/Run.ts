@@ -4,7 +4,8 @@
  */
 import { Cause, Duration, Effect, Exit, References, Schedule } from "effect"
 import { Checks, violationsOf } from "#domain/reconciliation/Checks.ts"
-import { even, shardOfAccount } from "#domain/sharding/ShardMap.ts"
+import { shardOfAccount } from "#domain/sharding/ShardMap.ts"
+import { ended } from "#domain/transfer/Transfer.ts"
 import { ledgerWorker } from "../../apps/ledger/LedgerWorker.ts"
 import { reconciler } from "../../apps/reconciler/Reconciler.ts"
 import { relay } from "../../apps/relay/Relay.ts"
@@ -12,16 +13,15 @@ import * as Invariants from "../domain/Invariants.ts"
 import { asModel, machines } from "../memory/Platform.ts"
 import { audit } from "./Auditor.ts"
 import { Chance } from "./Chance.ts"
-import { Clients } from "./Clients.ts"
+import { Clients, type Heard } from "./Clients.ts"
 import { withoutTheRealWorld } from "./Guard.ts"
-import { drawn, healthy, type Options } from "./Options.ts"
+import { accountsOf, drawn, healthy, mapOf, type Plan } from "./Plan.ts"
 import { type Ports, Process, type Surroundings } from "./Processes.ts"
 import { strike } from "./Strikes.ts"
 import { Stuck, Virtual } from "./Virtual.ts"
 
 export interface Report {
   readonly seed: number
-  readonly options: Options
   /** What is wrong; nothing where all is well. */
   readonly wrong: ReadonlyArray<string>
   /** A number that is the same for the same run, and for no other. */
@@ -33,21 +33,26 @@ export interface Report {
 }
 
 const beginsAtMillis = 1_800_000_000_000
-const mostSteps = 20_000_000
+const mostSteps = 500_000
 
-export const run = (seed: number, options: Options = drawn(seed, new Chance(seed, "options"))): Report => {
-  const chance = new Chance(seed)
+/** What is planned for a seed. */
+export const planOf = (seed: number): Plan => drawn(seed, new Chance(seed, "plan"))
+
+/** Runs what is planned. What happens in it is told to `listener` in the end, if there is one. */
+export const run = (plan: Plan, listener?: (story: ReadonlyArray<string>) => void): Report => {
+  const chance = new Chance(plan.seed)
   const virtual = new Virtual({
     chance: chance.for("order"),
-    interruption: options.interruption,
+    interruption: plan.interruption,
     beginsAtMillis,
     mostSteps
   })
+  const story = listener === undefined ? [] : virtual.listen()
   const counts = { transfers: 0, strikes: 0 }
   const wrong: Array<string> = []
   try {
     const exit = withoutTheRealWorld(() =>
-      virtual.run(Effect.provideService(story(options, chance, virtual, counts), References.MinimumLogLevel, "None"))
+      virtual.run(Effect.provideService(itAll(plan, chance, virtual, counts), References.MinimumLogLevel, "None"))
     )
     if (Exit.isSuccess(exit)) wrong.push(...exit.value)
     else wrong.push(Cause.pretty(exit.cause))
@@ -55,9 +60,9 @@ export const run = (seed: number, options: Options = drawn(seed, new Chance(seed
     if (!(error instanceof Stuck)) throw error
     wrong.push(error.message)
   }
+  listener?.(story)
   return {
-    seed,
-    options,
+    seed: plan.seed,
     wrong,
     trace: virtual.trace,
     steps: virtual.steps,
@@ -72,26 +77,29 @@ const patience = {
   checkEvery: Duration.minutes(5)
 }
 
-const story = Effect.fnUntraced(function*(
-  options: Options,
+const itAll = Effect.fnUntraced(function*(
+  plan: Plan,
   chance: Chance,
   virtual: Virtual,
   counts: { transfers: number; strikes: number }
 ) {
-  const map = even(options.shards, options.partitions)
+  const map = mapOf(plan)
   const surroundings: Surroundings = {
     virtual,
     chance,
-    machines: yield* machines(map, options),
+    machines: yield* machines(map, plan),
     latencyMillis: 0,
     rates: healthy,
-    down: new Set()
+    down: new Set(),
+    slow: new Map(),
+    clocks: new Map(),
+    late: new Set()
   }
   const { shards } = surroundings.machines
   const onEach = (work: (shard: number) => Effect.Effect<unknown, never, Ports>) =>
     Effect.forEach(shards, ({ id }) => work(id), { concurrency: "unbounded", discard: true })
   const several = (name: string, work: Effect.Effect<unknown, never, Ports>) =>
-    Array.from({ length: options.processes }, (_, number) => new Process(`${name}-${number}`, surroundings, work))
+    Array.from({ length: plan.processes }, (_, number) => new Process(`${name}-${number}`, surroundings, work))
   const servers = several("api", Effect.never)
   const processes = [
     ...servers,
@@ -100,15 +108,21 @@ const story = Effect.fnUntraced(function*(
     ...several("reconciler", onEach((shard) => reconciler(shard, patience)))
   ]
   const startAll = Effect.suspend(() => Effect.forEach(processes, ({ start }) => start, { discard: true }))
-  const clients = new Clients(map, chance.for("clients"), servers, options.customers)
-
-  const isOpen = () => shards.some((shard) => [...shard.open()].length > 0)
+  const clients = new Clients({
+    map,
+    accounts: accountsOf(plan),
+    chance: chance.for("clients"),
+    servers,
+    tell: (line) => virtual.tell(line)
+  })
   const cameToRest = (within: Duration.Input) =>
-    Effect.sync(isOpen).pipe(
-      Effect.repeat({ while: (open) => open, schedule: Schedule.spaced("50 millis") }),
+    Effect.sync(() => isUnderWay(surroundings)).pipe(
+      Effect.repeat({ while: (underWay) => underWay, schedule: Schedule.spaced("50 millis") }),
       Effect.timeoutOption(within),
-      Effect.map((ended) => ended._tag === "Some")
+      Effect.map((rest) => rest._tag === "Some")
     )
+  const statusOf = ({ asked, recorded }: Heard) =>
+    shards[shardOfAccount(map, asked.terms.source)]?.transfers.rows.get(recorded)?.transfer.status
 
   // They move in while nothing is wrong: what they have then is what there must be in the end.
   yield* startAll
@@ -117,43 +131,46 @@ const story = Effect.fnUntraced(function*(
   const wealth = Invariants.wealth(shards.map(asModel))
 
   // They ask, and faults strike.
-  surroundings.latencyMillis = options.latencyMillis
-  surroundings.rates = options.rates
-  const striking = yield* Effect.forkChild(
-    strike(surroundings, processes, options, () => counts.strikes++)
+  virtual.tell(() => "the faults begin")
+  surroundings.latencyMillis = plan.latencyMillis
+  surroundings.rates = plan.rates
+  const striking = yield* Effect.forkChild(strike(surroundings, processes, plan, () => counts.strikes++))
+  const asking = Effect.forEach(
+    Map.groupBy(plan.wishes, ({ client }) => client).values(),
+    (wishes) => Effect.forEach(wishes, (wish) => Effect.delay(clients.ask(wish), wish.afterMillis), { discard: true }),
+    { concurrency: "unbounded", discard: true }
   )
-  const share = Math.ceil(options.wishes / options.clients)
-  const asking = Effect.forEach(Array.from({ length: options.clients }), () =>
-    Effect.repeat(
-      Effect.andThen(Effect.suspend(() => Effect.sleep(chance.magnitude(1, 400))), clients.wish),
-      { times: share - 1 }
-    ), { concurrency: "unbounded", discard: true })
   const hasAsked = yield* Effect.timeoutOption(asking, "30 minutes")
   if (hasAsked._tag === "None") return ["clients were not answered for half an hour"]
 
   // Everything is healed, and must come to its end by itself.
+  virtual.tell(() => "all have asked, and everything is healed")
   striking.interruptUnsafe()
   surroundings.rates = healthy
   surroundings.latencyMillis = 0
   surroundings.down.clear()
-  for (const process of processes) {
-    process.thaw()
-    process.reconnect()
-  }
+  surroundings.slow.clear()
+  surroundings.clocks.clear()
+  for (const process of processes) process.heal()
   yield* startAll
-  yield* Effect.forEach(clients.transfers, ({ asked, recorded }) => {
-    const transfer = shards[shardOfAccount(map, asked.terms.source)]?.transfers.rows.get(recorded)?.transfer
-    return asked.capture === "manual" && transfer?.status !== "cancelled" && transfer?.status !== "rejected" &&
-        transfer?.status !== "committed"
-      ? clients.void({ ...asked.terms, transfer: recorded })
-      : Effect.void
-  }, { discard: true })
-  counts.transfers = clients.transfers.length
+  for (const [key, heard] of clients.transfers) {
+    const status = statusOf(heard)
+    if (heard.asked.capture === "manual" && status !== undefined && !ended.has(status)) {
+      yield* clients.void(`void of ${key}`, heard)
+    }
+  }
+  counts.transfers = clients.transfers.size
   const rests = yield* cameToRest("4 minutes")
-  yield* Effect.sleep("1 second")
+  // Now nothing may change any more.
+  yield* Effect.sleep("500 millis")
+  for (const { events, id } of shards) {
+    for (const { occurredAtMillis, position, subject, type } of events) {
+      virtual.tell(() => `shard ${id} at ${occurredAtMillis - beginsAtMillis} wrote ${position}: ${type} of ${subject}`)
+    }
+  }
 
   const models = shards.map(asModel)
-  const terms = clients.transfers.map(({ asked, recorded }) => ({ ...asked.terms, transfer: recorded }))
+  const terms = [...clients.transfers.values()].map(({ asked, recorded }) => ({ ...asked.terms, transfer: recorded }))
   const broken = [
     ...Invariants.ofState(models, terms, wealth),
     ...(rests ? Invariants.ofRest(models, terms) : [])
@@ -170,3 +187,16 @@ const story = Effect.fnUntraced(function*(
     ...audit(surroundings.machines, clients)
   ]
 })
+
+/** Is there a transfer that has not ended, an instruction without an answer, or an event that was not carried and read? */
+const isUnderWay = ({ late, machines: { log, shards } }: Surroundings): boolean =>
+  late.size > 0 || shards.some((shard) => {
+    const [open] = shard.open()
+    if (open !== undefined) return true
+    if ((shard.cursors.rows.get(log.identity) ?? 0n) < (shard.events.at(-1)?.position ?? 0n)) return true
+    for (const { instruction } of shard.instructions.rows.values()) if (instruction.status === "open") return true
+    for (const [partition, { next }] of shard.places.rows) {
+      if (next < BigInt(log.partitions.get(partition)?.length ?? 0)) return true
+    }
+    return false
+  })

@@ -5,7 +5,7 @@ import { Socket } from "node:net"
 import { bugs, canBePlanted } from "./Bugs.ts"
 import { Chance } from "./Chance.ts"
 import { withoutTheRealWorld } from "./Guard.ts"
-import { run } from "./Run.ts"
+import { planOf, run } from "./Run.ts"
 import { Stuck, Virtual } from "./Virtual.ts"
 
 const virtual = (seed: number, interruption = 0) =>
@@ -13,11 +13,11 @@ const virtual = (seed: number, interruption = 0) =>
 
 describe("the simulator", () => {
   it("finds nothing wrong with the platform, whatever strikes it", () => {
-    for (let seed = 1; seed <= 20; seed++) expect([seed, run(seed).wrong]).toEqual([seed, []])
+    for (let seed = 1; seed <= 20; seed++) expect([seed, run(planOf(seed)).wrong]).toEqual([seed, []])
   })
 
   it("runs a seed again bit by bit, and another seed otherwise", () => {
-    const [once, again, other] = [run(7), run(7), run(8)]
+    const [once, again, other] = [run(planOf(7)), run(planOf(7)), run(planOf(8))]
     expect(again).toEqual(once)
     expect(other.trace).not.toBe(once.trace)
   })

@@ -32,15 +32,18 @@ export class Virtual {
   readonly #mostSteps: number
   readonly #ready: Array<() => void> = []
   readonly #sleepers: Array<Sleeper> = []
+  readonly #beganAtMillis: number
   #nowMillis: number
   #steps = 0
   #slept = 0
   #trace = 0
+  #story: Array<string> | undefined
 
   constructor({ beginsAtMillis, chance, interruption, mostSteps }: VirtualOptions) {
     this.#chance = chance
     this.#interruption = interruption
     this.#mostSteps = mostSteps
+    this.#beganAtMillis = beginsAtMillis
     this.#nowMillis = beginsAtMillis
   }
 
@@ -55,6 +58,17 @@ export class Virtual {
   /** A number that is the same for the same run, and for no other. */
   get trace(): number {
     return this.#trace
+  }
+
+  /** Keeps what is told from now on, each with its time. */
+  listen(): ReadonlyArray<string> {
+    this.#story ??= []
+    return this.#story
+  }
+
+  /** Something has happened that somebody who looks for a mistake would want to know. */
+  tell(line: () => string): void {
+    this.#story?.push(`${(this.#nowMillis - this.#beganAtMillis).toFixed(1).padStart(10)} ${line()}`)
   }
 
   /** Runs an effect to its end. Everything in it waits by this time, draws from this chance, and goes on in this order. */
@@ -101,13 +115,14 @@ export class Virtual {
   clock(offMillis: () => number = () => 0): Clock.Clock {
     const millis = () => this.#nowMillis + offMillis()
     const nanos = () => BigInt(Math.round(millis() * 1_000_000))
+    const monotonic = () => BigInt(Math.round(this.#nowMillis * 1_000_000))
     return {
       currentTimeMillisUnsafe: millis,
       currentTimeMillis: Effect.sync(millis),
       currentTimeNanosUnsafe: nanos,
       currentTimeNanos: Effect.sync(nanos),
-      monotonicTimeNanosUnsafe: nanos,
-      monotonicTimeNanos: Effect.sync(nanos),
+      monotonicTimeNanosUnsafe: monotonic,
+      monotonicTimeNanos: Effect.sync(monotonic),
       sleep: (duration) => this.#sleep(Duration.toMillis(duration))
     }
   }

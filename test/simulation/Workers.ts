@@ -7,7 +7,7 @@ import { createInterface } from "node:readline"
 import type { Report } from "./Run.ts"
 
 /** What one process says to another of a run. */
-export interface Line extends Omit<Report, "options"> {
+export interface Line extends Report {
   /** Was it run twice, and were the traces compared? */
   readonly isCompared: boolean
 }

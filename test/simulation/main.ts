@@ -91,10 +91,13 @@ const hunt = async (bug: string, seeds: Seeds) => {
 }
 
 const one = async (seed: number) => {
-  const { run } = await import("./Run.ts")
-  const [report, again] = [run(seed), run(seed)]
-  const isSame = report.trace === again.trace
-  say({ commit: commit(), ...report, isSame }, JSON.stringify({ commit: commit(), ...report }, null, 2))
+  const { planOf, run } = await import("./Run.ts")
+  const plan = planOf(seed)
+  let story: ReadonlyArray<string> = []
+  const report = run(plan, (told) => story = told)
+  const isSame = report.trace === run(plan).trace
+  const whole = { commit: commit(), ...report, isSame, plan, story }
+  say(whole, JSON.stringify(whole, null, 2))
   if (!isSame) say({ seed, isSame }, `✘ seed ${seed} ran otherwise the second time`)
   return report.wrong.length === 0 && isSame
 }

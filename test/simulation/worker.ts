@@ -13,16 +13,17 @@ const { values } = parseArgs({
 })
 
 if (values.bug !== undefined) plant(values.bug)
-const { run } = await import("./Run.ts")
+const { planOf, run } = await import("./Run.ts")
 
 /** Every so many seeds, one is run twice: what is not the same both times was not drawn from the seed. */
 const oneInSoMany = 50
 
 const [from, to, step] = [Number(values.from), Number(values.to), Number(values.step)]
 for (let seed = from; seed <= to; seed += step) {
-  const { options: _, ...report } = run(seed)
+  const plan = planOf(seed)
+  const report = run(plan)
   const isCompared = seed % oneInSoMany === 0
-  const differs = isCompared && run(seed).trace !== report.trace
+  const differs = isCompared && run(plan).trace !== report.trace
   const wrong = differs ? [...report.wrong, "the same seed ran otherwise the second time"] : report.wrong
   console.log(JSON.stringify({ ...report, wrong, isCompared } satisfies Line))
 }

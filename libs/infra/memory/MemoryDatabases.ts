@@ -29,11 +29,15 @@ export interface DatabasesOptions {
   readonly map: ShardMap
   readonly shards: ReadonlyArray<MemoryShard>
   readonly faults?: Faults
+  /** The time by a shard's own clock; by the caller's, unless it has one. */
+  readonly nowMillis?: (shard: ShardId) => number
 }
 
 export class MemoryDatabases extends Context.Service<MemoryDatabases, {
   readonly map: ShardMap
   readonly shards: ReadonlyArray<ShardId>
+  /** The time, by a shard's own clock. */
+  readonly nowMillis: (shard: ShardId) => Effect.Effect<number>
   /** Looks at what a shard has committed. */
   readonly look: <A>(shard: ShardId, at: (shard: MemoryShard) => A) => Effect.Effect<A, ShardUnavailable>
   /** The same, where looking takes time. */
@@ -52,7 +56,7 @@ export class MemoryDatabases extends Context.Service<MemoryDatabases, {
 export const emptyShards = (map: ShardMap): ReadonlyArray<MemoryShard> =>
   Array.from({ length: Math.max(...map.homes) + 1 }, (_, shard) => new MemoryShard(shard, map))
 
-export const layer = ({ faults = health(), map, shards }: DatabasesOptions) => {
+export const layer = ({ faults = health(), map, nowMillis, shards }: DatabasesOptions) => {
   const database = (shard: ShardId): MemoryShard => {
     const found = shards[shard]
     if (found === undefined) throw new RangeError(`there is no shard ${shard}`)
@@ -80,13 +84,18 @@ export const layer = ({ faults = health(), map, shards }: DatabasesOptions) => {
   ): Effect.Effect<A, E | ShardUnavailable, R> =>
     Clock.clockWith((clock) =>
       Effect.uninterruptibleMask((restore) => {
-        const transaction = database(shard).begin(clock.currentTimeMillisUnsafe(), reach(shard))
+        const now = nowMillis === undefined ? () => clock.currentTimeMillisUnsafe() : () => nowMillis(shard)
+        const transaction = database(shard).begin(now, reach(shard))
         faults.open.add(transaction)
         transaction.atEnd(() => faults.open.delete(transaction))
         return restore(work(transaction, database(shard))).pipe(
           Effect.exit,
           Effect.flatMap((exit): Effect.Effect<A, E | ShardUnavailable> => {
             if (Exit.isSuccess(exit)) return Effect.as(commit(transaction), exit.value)
+            // Who goes on writing where its connection was broken meanwhile learns that, and nothing else.
+            if (transaction.hasEnded && Exit.hasDies(exit)) {
+              return Effect.fail(unavailable(shard, "the transaction was ended"))
+            }
             transaction.rollBack()
             return exit
           })
@@ -97,6 +106,7 @@ export const layer = ({ faults = health(), map, shards }: DatabasesOptions) => {
   return Layer.succeed(MemoryDatabases, {
     map,
     shards: shards.map(({ id }) => id),
+    nowMillis: (shard) => nowMillis === undefined ? Clock.currentTimeMillis : Effect.sync(() => nowMillis(shard)),
     look: (shard, at) => Effect.map(reach(shard), () => at(database(shard))),
     watch: (shard, at) => Effect.flatMap(reach(shard), () => at(database(shard))),
     transact

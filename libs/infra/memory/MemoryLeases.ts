@@ -1,5 +1,5 @@
-/** Leases in memory; time is the one clock that all in this process share. */
-import { Clock, Duration, Effect, Layer, Option } from "effect"
+/** Leases in memory, by the clocks of their shards. */
+import { Duration, Effect, Layer, Option } from "effect"
 import { LeaseLost, Leases } from "#domain/sharding/Leases.ts"
 import { MemoryDatabases } from "./MemoryDatabases.ts"
 
@@ -23,7 +23,7 @@ export const layer = ({ holder, timeToLive }: LeaseOptions) =>
             Effect.gen(function*() {
               yield* transaction.arrival
               yield* transaction.claim(() => leases.claim(transaction, [role]))
-              const now = yield* Clock.currentTimeMillis
+              const now = transaction.nowMillis()
               const found = leases.get(transaction, role)
               if (found !== undefined && found.expiresAtMillis > now) return Option.none()
               const epoch = (found?.epoch ?? 0n) + 1n
@@ -38,7 +38,7 @@ export const layer = ({ holder, timeToLive }: LeaseOptions) =>
               yield* transaction.claim(() => leases.claim(transaction, [role]))
               const found = leases.get(transaction, role)
               if (found?.epoch !== epoch || found.holder !== holder) return yield* LeaseLost.make({ shard, role })
-              leases.put(transaction, role, { ...found, expiresAtMillis: (yield* Clock.currentTimeMillis) + lasting })
+              leases.put(transaction, role, { ...found, expiresAtMillis: transaction.nowMillis() + lasting })
             })),
 
         release: ({ epoch, role, shard }) =>
@@ -48,7 +48,7 @@ export const layer = ({ holder, timeToLive }: LeaseOptions) =>
               yield* transaction.claim(() => leases.claim(transaction, [role]))
               const found = leases.get(transaction, role)
               if (found?.epoch !== epoch || found.holder !== holder) return
-              leases.put(transaction, role, { ...found, expiresAtMillis: yield* Clock.currentTimeMillis })
+              leases.put(transaction, role, { ...found, expiresAtMillis: transaction.nowMillis() })
             }))
       })
     })

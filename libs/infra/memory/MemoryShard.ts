@@ -220,9 +220,9 @@ export class MemoryShard {
     this.map = map
   }
 
-  /** Begins a transaction; `reach` is the way from the process that asks for it. */
-  begin(atMillis: number, reach: Effect.Effect<void, ShardUnavailable>): MemoryTransaction {
-    const transaction = new MemoryTransaction(this.id, atMillis, reach)
+  /** Begins a transaction by the time of a clock; `reach` is the way from the process that asks for it. */
+  begin(nowMillis: () => number, reach: Effect.Effect<void, ShardUnavailable>): MemoryTransaction {
+    const transaction = new MemoryTransaction(this.id, nowMillis, reach)
     this.#running.add(transaction)
     transaction.atEnd(() => this.#running.delete(transaction))
     return transaction

@@ -1,5 +1,5 @@
 /** Silent transfers and instructions, found by age on a shard in memory. */
-import { Clock, Duration, Effect, Layer } from "effect"
+import { Duration, Effect, Layer } from "effect"
 import { SilentTransfers } from "#domain/reconciliation/SilentTransfers.ts"
 import { MemoryDatabases } from "./MemoryDatabases.ts"
 
@@ -9,7 +9,7 @@ export const layer = Layer.effect(
     const databases = yield* MemoryDatabases
     return SilentTransfers.of({
       find: Effect.fnUntraced(function*(shard, patience, sinceMillis, most) {
-        const now = yield* Clock.currentTimeMillis
+        const now = yield* databases.nowMillis(shard)
         const [requested, held] = [Duration.toMillis(patience.requested), Duration.toMillis(patience.held)]
         const rows = yield* databases.look(shard, (database) => [...database.open()])
         return rows.filter((row) => {
@@ -36,7 +36,7 @@ export const layer = Layer.effect(
       }),
 
       findInstructions: Effect.fnUntraced(function*(shard, patience, most) {
-        const before = (yield* Clock.currentTimeMillis) - Duration.toMillis(patience.requested)
+        const before = (yield* databases.nowMillis(shard)) - Duration.toMillis(patience.requested)
         const rows = yield* databases.look(shard, ({ instructions }) => [...instructions.rows.values()])
         return rows.filter(({ createdAtMillis, instruction }) =>
           instruction.status === "open" && createdAtMillis < before

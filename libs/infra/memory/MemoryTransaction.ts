@@ -18,32 +18,42 @@ export const patience = {
 
 export const unavailable = (shard: ShardId, why: string) => ShardUnavailable.make({ shard, cause: new Error(why) })
 
+const passed = (clock: Clock.Clock): number => Number(clock.monotonicTimeNanosUnsafe()) / 1_000_000
+
 export class MemoryTransaction {
   readonly shard: ShardId
   readonly begunAtMillis: number
+  /** The time by the shard's clock, which may jump. */
+  readonly nowMillis: () => number
   /** Has it claimed a row, or drawn a position? */
   hasWritten = false
   /** The way of a statement to the shard, on which anything may happen. */
   readonly arrival: Effect.Effect<void, ShardUnavailable>
-  readonly #isHeard: Effect.Effect<void, ShardUnavailable>
+  readonly #reach: Effect.Effect<void, ShardUnavailable>
   readonly #atEnd: Array<(isCommitted: boolean) => void> = []
   #state: "open" | "committed" | "rolled back" = "open"
-  #heardOfAtMillis: number
+  /** In time that only ever passes, as what a database waits for is. */
+  #heardOfAtMillis: number | undefined
   #waitsFor: MemoryTransaction | undefined
   #ended: Deferred.Deferred<void> | undefined
 
   /** `reach` is the way from the process to the shard, which every statement takes. */
-  constructor(shard: ShardId, begunAtMillis: number, reach: Effect.Effect<void, ShardUnavailable>) {
+  constructor(shard: ShardId, nowMillis: () => number, reach: Effect.Effect<void, ShardUnavailable>) {
     this.shard = shard
-    this.begunAtMillis = begunAtMillis
-    this.#heardOfAtMillis = begunAtMillis
-    this.#isHeard = Clock.clockWith((clock) => this.#hear(clock.currentTimeMillisUnsafe()))
-    this.arrival = Effect.andThen(Effect.tapError(reach, () => Effect.sync(() => this.rollBack())), this.#isHeard)
+    this.begunAtMillis = nowMillis()
+    this.nowMillis = nowMillis
+    this.#reach = Effect.tapError(reach, () => Effect.sync(() => this.rollBack()))
+    this.arrival = this.statement(() => {})
+  }
+
+  /** Has it ended, by itself or by somebody else? */
+  get hasEnded(): boolean {
+    return this.#state !== "open"
   }
 
   /** One statement: once it is there it is done at once. What it throws is a defect. */
   statement<A>(body: () => A): Effect.Effect<A, ShardUnavailable> {
-    return Effect.map(this.arrival, body)
+    return Effect.andThen(this.#reach, this.#atOnce(body))
   }
 
   /**
@@ -52,6 +62,7 @@ export class MemoryTransaction {
    */
   claim(rows: () => MemoryTransaction | undefined): Effect.Effect<void, ShardUnavailable> {
     return Effect.suspend(() => {
+      if (this.hasEnded) return this.#wasEnded
       const owner = rows()
       this.hasWritten = true
       return owner === undefined ? Effect.void : Effect.andThen(this.#waitFor(owner), this.claim(rows))
@@ -65,7 +76,7 @@ export class MemoryTransaction {
 
   /** Makes all that was written visible, at once. */
   get commit(): Effect.Effect<void, ShardUnavailable> {
-    return Effect.map(this.#isHeard, () => this.end(true))
+    return this.#atOnce(() => this.end(true))
   }
 
   /** Ends it as if it had never begun. */
@@ -79,7 +90,7 @@ export class MemoryTransaction {
       Effect.suspend(() => {
         if (this.#state !== "open") return Effect.succeed(true)
         const heard = this.#waitsFor === undefined
-          ? this.#heardOfAtMillis + patience.silence - clock.currentTimeMillisUnsafe()
+          ? (this.#heardOfAtMillis ?? passed(clock)) + patience.silence - passed(clock)
           : patience.silence
         if (heard <= 0) {
           this.rollBack()
@@ -99,10 +110,18 @@ export class MemoryTransaction {
     )
   }
 
-  #hear(nowMillis: number): Effect.Effect<void, ShardUnavailable> {
-    if (nowMillis - this.#heardOfAtMillis >= patience.silence) this.rollBack()
-    this.#heardOfAtMillis = nowMillis
-    return this.#state === "open" ? Effect.void : Effect.fail(unavailable(this.shard, "the transaction was ended"))
+  /** Does something in a transaction that is open, unless its client was silent for too long; nobody can come between. */
+  #atOnce<A>(body: () => A): Effect.Effect<A, ShardUnavailable> {
+    return Clock.clockWith((clock) => {
+      const nowMillis = passed(clock)
+      if (nowMillis - (this.#heardOfAtMillis ?? nowMillis) >= patience.silence) this.rollBack()
+      this.#heardOfAtMillis = nowMillis
+      return this.hasEnded ? this.#wasEnded : Effect.succeed(body())
+    })
+  }
+
+  get #wasEnded(): Effect.Effect<never, ShardUnavailable> {
+    return Effect.suspend(() => Effect.fail(unavailable(this.shard, "the transaction was ended")))
   }
 
   #waitFor(owner: MemoryTransaction): Effect.Effect<void, ShardUnavailable> {
@@ -112,7 +131,7 @@ export class MemoryTransaction {
     this.#waitsFor = owner
     return owner.ended(patience.lock).pipe(
       Effect.ensuring(Effect.sync(() => this.#waitsFor = undefined)),
-      Effect.flatMap((hasEnded) => hasEnded ? this.#isHeard : this.#giveUp("lock timeout"))
+      Effect.flatMap((hasEnded) => hasEnded ? this.#atOnce(() => {}) : this.#giveUp("lock timeout"))
     )
   }
 
