@@ -10,15 +10,17 @@ import type { Seals } from "#domain/sealing/Seals.ts"
 import type { ShardMap } from "#domain/sharding/ShardMap.ts"
 import type { Intake } from "#domain/transfer/Intake.ts"
 import * as Edge from "#infra/http/Edge.ts"
+import * as Pages from "#infra/http/Pages.ts"
 import type { Readiness } from "#infra/http/Readiness.ts"
 import * as RouteTable from "#infra/http/RouteTable.ts"
 import * as Server from "#infra/http/Server.ts"
 import type * as SystemAnswers from "#infra/http/SystemAnswers.ts"
 import * as Validation from "#infra/http/Validation.ts"
 import { CounterpoiseApi } from "./contract/CounterpoiseApi.ts"
+import { failures } from "./contract/Failures.ts"
+import { text } from "./contract/OpenApiDocument.ts"
 import * as AccountHandlers from "./handlers/AccountHandlers.ts"
 import * as LedgerHandlers from "./handlers/LedgerHandlers.ts"
-import * as Pages from "./handlers/Pages.ts"
 import * as ReceiptHandlers from "./handlers/ReceiptHandlers.ts"
 import * as StatementHandlers from "./handlers/StatementHandlers.ts"
 import * as SystemHandlers from "./handlers/SystemHandlers.ts"
@@ -38,12 +40,7 @@ export interface Options {
   readonly build?: SystemAnswers.Build
 }
 
-const routes = RouteTable.make([
-  ...Object.values(CounterpoiseApi.groups).flatMap((group) =>
-    Object.values(group.endpoints).map(({ method, path }) => ({ method, path }))
-  ),
-  ...Pages.routes
-])
+const routes = RouteTable.make([...RouteTable.of(CounterpoiseApi), ...Pages.routes])
 
 /** All routes, on whatever router serves them. */
 export const layer = (options: Options) =>
@@ -59,7 +56,14 @@ export const layer = (options: Options) =>
       ]),
       Layer.provide([Guards.authorization(options.apiKeys, options.rate ?? null), Validation.layer])
     ),
-    Pages.layer,
+    Pages.layer(CounterpoiseApi, {
+      document: text,
+      appendix: {
+        title: "Failures",
+        introduction: "Why a transfer did not move money, as its failure says. The request itself was accepted.",
+        codes: failures
+      }
+    }),
     Edge.layer(routes)
   )
 

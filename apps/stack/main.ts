@@ -18,6 +18,7 @@ import * as Processes from "#infra/Processes.ts"
 import { main } from "#infra/Program.ts"
 import * as Settings from "#infra/Settings.ts"
 import { newPrivateKey, signerOf } from "#infra/Signatures.ts"
+import { run as admin } from "../admin/run.ts"
 import { run as api } from "../api/run.ts"
 import { run as ledger } from "../ledger/run.ts"
 import { run as notifier } from "../notifier/run.ts"
@@ -29,6 +30,7 @@ const dataDir = dataDirOf(process.env)
 const stackFile = stackFileOf(process.env)
 const separate = process.argv.includes("--separate")
 const wantedPort = Number(process.env["API_PORT"] ?? 8080)
+const wantedAdminPort = Number(process.env["ADMIN_PORT"] ?? 8090)
 const eventLog = process.env["EVENT_LOG"] ?? "postgres"
 
 /** The variables that say to others on this machine how the platform is reached and what of it can be verified. */
@@ -84,6 +86,9 @@ const program = Effect.gen(function*() {
   const sealPublicKeys = process.env["SEAL_PUBLIC_KEYS"] ?? signerOf(Redacted.make(sealKey)).publicKey.publicKey
   const apiPort = yield* freePort(wantedPort)
   const apiUrl = `http://127.0.0.1:${apiPort}`
+  const adminKey = developmentKey("admin-key", () => `cp_admin_${randomBytes(18).toString("base64url")}`)
+  const adminPort = yield* freePort(wantedAdminPort)
+  const adminUrl = `http://127.0.0.1:${adminPort}`
   const shardUrls = databases.map((name) => postgres.url(name))
   const environment: Record<string, string | undefined> = {
     ...process.env,
@@ -93,6 +98,9 @@ const program = Effect.gen(function*() {
     API_HOST: "127.0.0.1",
     API_PORT: String(apiPort),
     API_KEYS: process.env["API_KEYS"] ?? `dev:${apiKey}`,
+    ADMIN_HOST: "127.0.0.1",
+    ADMIN_PORT: String(adminPort),
+    ADMIN_KEYS: process.env["ADMIN_KEYS"] ?? `operator:${adminKey}`,
     SEAL_KEY: sealKey,
     SEAL_PUBLIC_KEYS: sealPublicKeys
   }
@@ -104,6 +112,8 @@ const program = Effect.gen(function*() {
     apiUrl,
     apiKey,
     docsUrl: `${apiUrl}/docs`,
+    adminUrl,
+    adminKey,
     shardUrls,
     sealPublicKeys,
     eventLog,
@@ -113,7 +123,7 @@ const program = Effect.gen(function*() {
     environment: withoutGaps(Object.fromEntries(reached.map((name) => [name, environment[name]])))
   })
 
-  const names = ["api", "relay", "ledger", "reconciler", ...(notifies ? ["notifier"] : [])]
+  const names = ["api", "admin", "relay", "ledger", "reconciler", ...(notifies ? ["notifier"] : [])]
   const roles = separate
     ? Effect.forEach(names, (name) =>
       supervise({
@@ -125,16 +135,17 @@ const program = Effect.gen(function*() {
             if (existsSync(stackFile)) writeStack(stack())
           })
       }), { concurrency: "unbounded", discard: true })
-    // The API needs no event log, and does not wait for one.
+    // Neither API needs an event log, nor waits for one.
     : Effect.all([
       api,
+      admin,
       Effect.all([relay, ledger, reconciler, ...(notifies ? [notifier] : [])], inCompany).pipe(
         Effect.provide(Processes.eventLog)
       )
     ], inCompany).pipe(Effect.provide(settings))
 
   const announce = Effect.gen(function*() {
-    yield* ready(apiUrl)
+    yield* Effect.forEach([apiUrl, adminUrl], ready, inCompany)
     writeStack(stack())
     const seconds = ((yield* Clock.currentTimeMillis) - begun) / 1000
     process.stdout.write([
@@ -145,6 +156,7 @@ const program = Effect.gen(function*() {
       `  API       ${apiUrl}${apiPort === wantedPort ? "" : `   (port ${wantedPort} is taken)`}`,
       `  Docs      ${apiUrl}/docs`,
       `  Key       ${apiKey}`,
+      `  Operators ${adminUrl}   (their key is in ${path.relative(process.cwd(), stackFile)})`,
       `  State     ${dataDir}   (npm run reset wipes it; ^C stops)`,
       "  Next      npm run demo",
       ""
@@ -158,11 +170,11 @@ const program = Effect.gen(function*() {
   Effect.scoped
 )
 
-const ready = (apiUrl: string) =>
+const ready = (url: string) =>
   Effect.tryPromise({
     try: async (signal) => {
-      const response = await fetch(`${apiUrl}/readyz`, { signal })
-      if (!response.ok) throw new Error(`${apiUrl}/readyz answers ${response.status}`)
+      const response = await fetch(`${url}/readyz`, { signal })
+      if (!response.ok) throw new Error(`${url}/readyz answers ${response.status}`)
     },
     catch: (cause) => NotReady.make({ why: cause instanceof Error ? cause.message : String(cause) })
   }).pipe(Effect.retry({ schedule: Schedule.spaced("50 millis"), times: 1_200 }))

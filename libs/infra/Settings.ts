@@ -87,17 +87,15 @@ export const seals = {
   )
 }
 
-/** Where the API listens, whom it knows (API_KEYS is `client:key,client:key`), and how much each may ask for. */
-export const api = {
-  host: Config.schema(Schema.NonEmptyString, "API_HOST").pipe(Config.withDefault("127.0.0.1")),
-  port: port("API_PORT", 8080),
-  keys: Config.schema(
+/** Who may call: `name:key,name:key`, as the holder's name by its key. */
+const keys = (name: string) =>
+  Config.schema(
     Schema.String.check(
       Schema.isPattern(/^[\w.-]+:[\x21-\x2b\x2d-\x7e]{16,}(,[\w.-]+:[\x21-\x2b\x2d-\x7e]{16,})*$/, {
-        message: "must be client:key,client:key with keys of at least 16 characters"
+        message: "must be name:key,name:key with keys of at least 16 characters"
       })
     ),
-    "API_KEYS"
+    name
   ).pipe(Config.map((text) =>
     new Map(
       text.split(",").map((each) => {
@@ -105,11 +103,24 @@ export const api = {
         return [each.slice(colon + 1), each.slice(0, colon)] as const
       })
     )
-  )),
+  ))
+
+/** Where the API listens, whom it knows, and how much each may ask for. */
+export const api = {
+  host: Config.schema(Schema.NonEmptyString, "API_HOST").pipe(Config.withDefault("127.0.0.1")),
+  port: port("API_PORT", 8080),
+  keys: keys("API_KEYS"),
   requestsPerSecond: Config.option(Config.schema(
     Schema.NumberFromString.check(Schema.isInt(), Schema.isBetween({ minimum: 1, maximum: 1_000_000 })),
     "API_REQUESTS_PER_SECOND"
   ))
+}
+
+/** Where the operators' API listens, and whom it knows: the name of a key is the actor of what is done with it. */
+export const admin = {
+  host: Config.schema(Schema.NonEmptyString, "ADMIN_HOST").pipe(Config.withDefault("127.0.0.1")),
+  port: port("ADMIN_PORT", 8090),
+  keys: keys("ADMIN_KEYS")
 }
 
 const whole = (name: string, byDefault: number, maximum: number) =>

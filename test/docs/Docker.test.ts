@@ -25,8 +25,9 @@ const parts = new Map(
 const programs = [...compose.matchAll(/command: \["node", "([^"]+)"\]/g)].map(([, program = ""]) => program)
 
 describe("docker-compose.yml", () => {
-  it("starts the migration and the four roles, which are there", () => {
+  it("starts the migration and the five roles, which are there", () => {
     expect(programs.toSorted()).toEqual([
+      "apps/admin/main.ts",
       "apps/api/main.ts",
       "apps/ledger/main.ts",
       "apps/reconciler/main.ts",
@@ -51,7 +52,7 @@ describe("docker-compose.yml", () => {
   })
 
   it("asks everything that keeps running whether it is well", () => {
-    const services = ["shard-0", "shard-1", "kafka", "api", "relay", "ledger", "reconciler"]
+    const services = ["shard-0", "shard-1", "kafka", "api", "admin", "relay", "ledger", "reconciler"]
     const isAsked = (name: string) =>
       /healthcheck:/.test(parts.get(name) ?? "") || (parts.get(name) ?? "").includes("*shard")
     expect(services.filter((name) => !isAsked(name))).toEqual([])
@@ -60,7 +61,7 @@ describe("docker-compose.yml", () => {
   it("names no container, and lets every port of the host be chosen", () => {
     expect(compose).not.toContain("container_name")
     const ports = [...compose.matchAll(/ports: \["([^"]+)"\]/g)].map(([, port = ""]) => port)
-    expect(ports.length).toBe(4)
+    expect(ports.length).toBe(5)
     expect(ports.filter((port) => !/^127\.0\.0\.1:\$\{[A-Z0-9_]+:-\d+\}:\d+$/.test(port))).toEqual([])
   })
 

@@ -14,6 +14,8 @@ const root = path.resolve(import.meta.dirname, "../..")
 export interface Stack {
   readonly apiUrl: string
   readonly apiKey: string
+  readonly adminUrl: string
+  readonly adminKey: string
   readonly docsUrl: string
   readonly shardUrls: ReadonlyArray<string>
   readonly processes: Readonly<Record<string, number>>
@@ -86,6 +88,7 @@ export class Platform {
       ...process.env,
       COUNTERPOISE_DATA: dataDir,
       API_PORT: String(somePort()),
+      ADMIN_PORT: String(somePort()),
       EVENT_LOG: "postgres",
       ...options.env
     }

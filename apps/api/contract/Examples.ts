@@ -3,6 +3,7 @@
  * and the headers of the answers.
  */
 import { Schema } from "effect"
+import { onceEach } from "#infra/http/Documented.ts"
 import { type Problem, registry } from "#infra/http/Problems.ts"
 import type { Live, Ready, Version } from "#infra/http/System.ts"
 import type { Account, Balance, DescribeAccount, Entry, OpenAccount } from "./Accounts.ts"
@@ -444,24 +445,6 @@ const withOperation = (operation: unknown): unknown => {
   }
 }
 
-// A schema that is described anew where it is used appears once more, as Problem_1 and so on: one of each is enough.
-const numbered = /_[0-9]+$/
-const reference = /"#\/components\/schemas\/([A-Za-z]+)(?:_[0-9]+)?"/g
-
-const withSchemas = (components: unknown): unknown => {
-  const { schemas, ...rest } = asObject(components)
-  const once = Object.entries(asObject(schemas)).filter(([name]) => !numbered.test(name))
-  return {
-    ...rest,
-    schemas: Object.fromEntries(
-      once.toSorted(([one], [other]) => one < other ? -1 : 1).map(([name, schema]) => {
-        const { description: _ofOneUse, ...described } = asObject(schema)
-        return [name, described]
-      })
-    )
-  }
-}
-
 /** Puts examples and headers into the generated OpenAPI document, and each schema once. */
 export const completed = (document: Record<string, unknown>): Record<string, unknown> => {
   const paths = Object.fromEntries(
@@ -470,6 +453,5 @@ export const completed = (document: Record<string, unknown>): Record<string, unk
       Object.fromEntries(Object.entries(asObject(operations)).map(([method, one]) => [method, withOperation(one)]))
     ])
   )
-  const text = JSON.stringify({ ...document, paths, components: withSchemas(document["components"]) })
-  return asObject(JSON.parse(text.replace(reference, "\"#/components/schemas/$1\"")))
+  return onceEach({ ...document, paths })
 }

@@ -327,6 +327,15 @@ export const authenticated = [
 /** What every operation that asks a shard may answer. */
 export const sharded = [...authenticated, "shard_unavailable"] as const satisfies ReadonlyArray<Code>
 
+/** What every operation of the operators' API may answer. */
+export const operated = [
+  ...everywhere,
+  "unauthenticated",
+  "unknown_parameter",
+  "validation_failed",
+  "shard_unavailable"
+] as const satisfies ReadonlyArray<Code>
+
 /** What every operation that takes a body may answer. */
 export const bodied = [
   ...sharded,

@@ -10,6 +10,17 @@ export interface Route {
   readonly allow: string
 }
 
+/** The routes of an API. */
+export const of = (
+  { groups }: {
+    readonly groups: {
+      readonly [name: string]: {
+        readonly endpoints: { readonly [name: string]: { readonly method: string; readonly path: string } }
+      }
+    }
+  }
+) => Object.values(groups).flatMap(({ endpoints }) => Object.values(endpoints))
+
 export interface RouteTable {
   /** The route of a path (without its query). */
   readonly find: (path: string) => Route | undefined

@@ -3,13 +3,10 @@
  */
 import { Effect, Layer } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
-import { HttpApiScalar } from "effect/http-api"
-import { CurrentRequest } from "#infra/http/CurrentRequest.ts"
-import { codes, isCode, type Kind } from "#infra/http/Problems.ts"
-import { Refusal, response } from "#infra/http/Refusal.ts"
-import { CounterpoiseApi } from "../contract/CounterpoiseApi.ts"
-import { failures } from "../contract/Failures.ts"
-import { text } from "../contract/OpenApiDocument.ts"
+import { type HttpApi, type HttpApiGroup, HttpApiScalar } from "effect/http-api"
+import { CurrentRequest } from "./CurrentRequest.ts"
+import { codes, isCode, type Kind } from "./Problems.ts"
+import { Refusal, response } from "./Refusal.ts"
 
 /** What the pages live at; the edge must know them. */
 export const routes = ["/openapi.json", "/docs", "/problems", "/problems/:code"].map((path) => ({
@@ -44,19 +41,30 @@ const aboutKind = (code: string, kind: Kind) =>
     escaped(kind.explanation)
   }</p><p><a href="/problems">All problems</a> · <a href="/docs">Documentation</a></p>`
 
-const index = page(
-  "Problems",
-  `<h1>Problems</h1><dl>${
-    codes.map(([code, kind]) =>
-      `<dt><a href="/problems/${code}"><code>${code}</code></a> ${kind.status}</dt><dd>${escaped(kind.title)}</dd>`
-    ).join("")
-  }</dl><h1>Failures</h1><p>Why a transfer did not move money, as its <code>failure</code> says. The request itself was ` +
-    `accepted.</p><dl>${
-      Object.entries(failures).map(([code, explanation]) =>
-        `<dt id="${code}"><code>${code}</code></dt><dd>${escaped(explanation)}</dd>`
-      ).join("")
-    }</dl>`
-)
+/** Codes that are explained beside the problems, because they stand in answers that are none. */
+export interface Appendix {
+  readonly title: string
+  readonly introduction: string
+  readonly codes: Readonly<Record<string, string>>
+}
+
+const listed = (entries: ReadonlyArray<readonly [term: string, meaning: string]>) =>
+  `<dl>${entries.map(([term, meaning]) => `<dt>${term}</dt><dd>${escaped(meaning)}</dd>`).join("")}</dl>`
+
+const index = (appendix: Appendix | undefined) =>
+  page(
+    "Problems",
+    `<h1>Problems</h1>${
+      listed(codes.map(([code, kind]) => [
+        `<a href="/problems/${code}"><code>${code}</code></a> ${kind.status}`,
+        kind.title
+      ]))
+    }` + (appendix === undefined
+      ? ""
+      : `<h1>${escaped(appendix.title)}</h1><p>${escaped(appendix.introduction)}</p>${
+        listed(Object.entries(appendix.codes).map(([code, meaning]) => [`<code id="${code}">${code}</code>`, meaning]))
+      }`)
+  )
 
 const pages = new Map(codes.map(([code, kind]) => [code, page(code, aboutKind(code, kind))]))
 
@@ -65,11 +73,6 @@ const problemPage = Effect.gen(function*() {
   const code = request.url.slice(request.url.lastIndexOf("/") + 1).split("?")[0]
   const known = isCode(code) ? pages.get(code) : undefined
   return known ?? response(new Refusal({ code: "route_not_found" }), yield* CurrentRequest)
-})
-
-const document = HttpServerResponse.text(text, {
-  contentType: "application/json",
-  headers: { "cache-control": "public, max-age=300" }
 })
 
 const withPolicy = HttpRouter.middleware(
@@ -84,11 +87,23 @@ const withPolicy = HttpRouter.middleware(
   )
 ).layer
 
-export const layer = Layer.mergeAll(
-  HttpRouter.add("GET", "/openapi.json", document),
-  HttpRouter.add("GET", "/problems", index),
-  HttpRouter.add("GET", "/problems/:code", problemPage),
-  HttpApiScalar.layer(CounterpoiseApi, { path: "/docs", scalar: { withDefaultFonts: false } }).pipe(
-    Layer.provide(withPolicy)
+/**
+ * @param document the API's OpenAPI document, as it is served
+ */
+export const layer = <Id extends string, Groups extends HttpApiGroup.Constraint>(
+  api: HttpApi.HttpApi<Id, Groups>,
+  { appendix, document }: { readonly document: string; readonly appendix?: Appendix }
+) =>
+  Layer.mergeAll(
+    HttpRouter.add(
+      "GET",
+      "/openapi.json",
+      HttpServerResponse.text(document, {
+        contentType: "application/json",
+        headers: { "cache-control": "public, max-age=300" }
+      })
+    ),
+    HttpRouter.add("GET", "/problems", index(appendix)),
+    HttpRouter.add("GET", "/problems/:code", problemPage),
+    HttpApiScalar.layer(api, { path: "/docs", scalar: { withDefaultFonts: false } }).pipe(Layer.provide(withPolicy))
   )
-)

@@ -1,0 +1,100 @@
+/**
+ * What the platform looks like to somebody who was woken up: is the money right, is it moving, what is stuck, and what may
+ * they press. Pure: from what was seen, to sentences.
+ */
+import type { TrialBalance } from "#domain/ledger/Queries.ts"
+import { type Carried, isHeld } from "#domain/sharding/Pulse.ts"
+import type { Seen, ShardSeen } from "./Overview.ts"
+
+/** An event that waits longer for the relay waits in vain. */
+const longestWaitMillis = 30_000
+
+const roles = ["relay", "ledger", "reconciler"] as const
+
+export interface CurrencySums {
+  readonly currency: string
+  readonly debits: bigint
+  readonly credits: bigint
+  readonly balances: boolean
+  readonly held: bigint
+  readonly inFlight: bigint
+}
+
+/** The sums of all shards by currency. */
+export const sumsOf = (sums: ReadonlyArray<TrialBalance>): ReadonlyArray<CurrencySums> =>
+  [...Map.groupBy(sums, ({ currency }) => currency)].toSorted(([one], [other]) => one < other ? -1 : 1)
+    .map(([currency, shards]) => {
+      const total = (of: (shard: TrialBalance) => bigint) => shards.reduce((sum, shard) => sum + of(shard), 0n)
+      return {
+        currency,
+        debits: total(({ debits }) => debits),
+        credits: total(({ credits }) => credits),
+        balances: shards.every(({ credits, debits }) => debits === credits),
+        held: total(({ held }) => held),
+        inFlight: total(({ clearingFrom, clearingTo }) => -clearingTo - clearingFrom)
+      }
+    })
+
+/** Why the money is not right; nothing where it is. */
+export const wrongs = ({ sums }: Seen): ReadonlyArray<string> =>
+  (sums ?? []).flatMap(({ credits, currency, debits, shard }) =>
+    debits === credits ? [] : [`shard ${shard} does not balance in ${currency}: debits ${debits}, credits ${credits}`]
+  )
+
+/** How far the furthest relay has come, and what waits for it. */
+export const carriedOf = ({ pulse }: ShardSeen): Carried | null =>
+  pulse?.carried.toSorted((one, other) => Number(other.position - one.position))[0] ?? null
+
+const haltsOf = (seen: ShardSeen): ReadonlyArray<string> => {
+  const { lag, pulse, shard } = seen
+  if (pulse === null) return [`shard ${shard} does not answer`]
+  const standing = new Set(pulse.leases.flatMap((lease) => isHeld(pulse, lease) ? [lease.role] : []))
+  const carried = carriedOf(seen)
+  const waitedMillis = pulse.atMillis - (carried?.waitingSinceMillis ?? pulse.atMillis)
+  return [
+    ...roles.flatMap((role) => standing.has(role) ? [] : [`nobody works as the ${role} of shard ${shard}`]),
+    ...(waitedMillis > longestWaitMillis
+      ? [`events of shard ${shard} have waited for the relay for ${Math.round(waitedMillis / 1000)} s`]
+      : []),
+    ...(lag !== null && lag > 0 && !standing.has("ledger")
+      ? [`shard ${shard} has ${lag} records to read, and no worker`]
+      : [])
+  ]
+}
+
+/** Why money is not moving as it should; nothing where it is. */
+export const halts = ({ shards }: Seen): ReadonlyArray<string> => shards.flatMap(haltsOf)
+
+export interface Suggestion {
+  readonly because: string
+  readonly command: string
+}
+
+/** Lines that are safe to press: each of them looks, or asks; none decides. */
+export const suggestions = (seen: Seen): ReadonlyArray<Suggestion> => [
+  ...(wrongs(seen).length === 0 ? [] : [{
+    because: "the trial balance does not balance: somebody must see where",
+    command: "counterpoise breaks list"
+  }]),
+  ...seen.shards.flatMap(({ silent }) =>
+    silent.slice(0, 3).flatMap(({ transfer: { status, terms: { transfer } } }): ReadonlyArray<Suggestion> => [
+      {
+        because: `${transfer} is ${status} for too long: what happened to it?`,
+        command: `counterpoise transfers timeline ${transfer}`
+      },
+      status === "held"
+        ? {
+          because: "its destination can be asked to rule; the verdict decides",
+          command: `counterpoise transfers recall ${transfer} --reason "…"`
+        }
+        : {
+          because: "its shard can be asked again",
+          command: `counterpoise transfers requeue ${transfer} --reason "…"`
+        }
+    ])
+  ),
+  ...(halts(seen).length === 0 ? [] : [{
+    because: "something does not move: what does not answer?",
+    command: "counterpoise doctor"
+  }])
+]

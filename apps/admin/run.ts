@@ -1,0 +1,35 @@
+/** The operators' process: serves their API over the shards it reaches. It is ready without the event log. */
+import { Effect, Layer } from "effect"
+import * as Readiness from "#infra/http/Readiness.ts"
+import * as PgPulses from "#infra/postgres/PgPulses.ts"
+import * as PgQueries from "#infra/postgres/PgQueries.ts"
+import * as PgSilentTransfers from "#infra/postgres/PgSilentTransfers.ts"
+import * as PgUnfinished from "#infra/postgres/PgUnfinished.ts"
+import * as Processes from "#infra/Processes.ts"
+import * as Settings from "#infra/Settings.ts"
+import manifest from "../../package.json" with { type: "json" }
+import { serve } from "./Admin.ts"
+import { EventLogAtHand } from "./EventLogAtHand.ts"
+import { Overview } from "./Overview.ts"
+
+/** What is read is read as the auditor, who can do nothing else. */
+const reading = Layer.provide(
+  Layer.mergeAll(PgQueries.layer, PgPulses.layer, PgSilentTransfers.layer, PgUnfinished.layer),
+  Processes.shardDatabases("auditor")
+)
+
+/** Operators need their answers most when shards are down: that the process listens is all that it takes. */
+const readiness = Readiness.Readiness.layer([])
+
+const server = Layer.unwrap(Effect.gen(function*() {
+  const { host, keys, port } = yield* Settings.read(Settings.admin)
+  const { map } = Settings.shardMapOf(yield* Settings.read(Settings.shards))
+  const patience = yield* Settings.read(Settings.patience)
+  return serve({ keys, host, port, stepAround: false, build: { version: manifest.version, commit: null } }).pipe(
+    Layer.provide(Overview.layer(map, patience)),
+    Layer.provide([reading, readiness, EventLogAtHand.layer(Processes.eventLog)])
+  )
+}))
+
+/** Serves until it is interrupted. */
+export const run = Layer.launch(server)
