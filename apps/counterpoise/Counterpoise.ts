@@ -2,8 +2,12 @@
 import { NodeServices } from "@effect/platform-node"
 import { Cause, Console, Effect, Layer, Logger, Option, Predicate, References } from "effect"
 import { CliError, Command } from "effect/cli"
+import { accounts } from "./commands/Accounts.ts"
+import { consumers } from "./commands/Consumers.ts"
 import { doctor } from "./commands/Doctor.ts"
+import { ledger } from "./commands/Ledger.ts"
 import { migrate } from "./commands/Migrate.ts"
+import { relay } from "./commands/Relay.ts"
 import { replay } from "./commands/Replay.ts"
 import { shards } from "./commands/Shards.ts"
 import { transfers } from "./commands/Transfers.ts"
@@ -21,7 +25,7 @@ export const counterpoise = Command.make("counterpoise").pipe(
       ...meanings.map(([code, meaning]) => `  ${code}  ${meaning}`)
     ].join("\n")
   ),
-  Command.withSubcommands([doctor, transfers, shards, replay, migrate]),
+  Command.withSubcommands([doctor, transfers, accounts, ledger, shards, relay, consumers, replay, migrate]),
   Command.withGlobalFlags([Format])
 )
 

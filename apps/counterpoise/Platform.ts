@@ -1,6 +1,7 @@
 /** The platform that a command works on: where it is, and what its shards are read with. */
 import { ConfigProvider, Context, Effect, Layer } from "effect"
 import { type Environment, environmentOf, stackFileOf } from "#infra/local/Stack.ts"
+import * as PgQueries from "#infra/postgres/PgQueries.ts"
 import type { ShardDatabases } from "#infra/postgres/ShardDatabases.ts"
 import * as Processes from "#infra/Processes.ts"
 import { NoPlatform } from "./ExitCode.ts"
@@ -34,3 +35,9 @@ export const shards: Layer.Layer<
   Layer.Error<ReturnType<typeof Processes.shardDatabases>> | NoPlatform,
   Surroundings
 > = Layer.unwrap(Effect.as(required, Processes.shardDatabases("auditor", 2)))
+
+/** The books of all shards, to be read. */
+export const books = Layer.provideMerge(PgQueries.layer, shards)
+
+/** Ready where a platform is named: to be provided to what reads settings of its own. */
+export const ready: Layer.Layer<never, NoPlatform, Surroundings> = Layer.effectDiscard(required)
