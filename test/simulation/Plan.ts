@@ -103,6 +103,8 @@ export interface Plan {
   readonly interruption: number
   /** The longest that a statement is on its way. */
   readonly latencyMillis: number
+  /** By how much at most a process sleeps longer than it wanted to, as on a machine that has other things to do. */
+  readonly oversleptMillis: number
   readonly rates: Rates
   readonly wishes: ReadonlyArray<Wish>
   readonly strikes: ReadonlyArray<Strike>
@@ -154,6 +156,7 @@ export const drawn = (seed: number, chance: Chance): Plan => {
     keepsReplays: chance.happens(0.5),
     interruption: chance.one([0, 0, 0.002, 0.02]),
     latencyMillis: chance.one([0, 1, 5, 50]),
+    oversleptMillis: chance.one([0, 50, 100, 200]),
     rates: {
       statementLost: rate(0.02),
       commitLost: rate(0.1),

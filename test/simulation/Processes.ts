@@ -25,6 +25,7 @@ export interface Surroundings {
   readonly virtual: Virtual
   readonly chance: Chance
   machines: Machines
+  readonly oversleptMillis: number
   latencyMillis: number
   rates: Rates
   /** The shards that are down, those that are slow and by how much at most, and those whose clocks are off. */
@@ -160,10 +161,14 @@ export class Process {
 
   /** Runs something in the process: in turns of its own, that are held while it is frozen, and never come once it is dead. */
   #run<A, E>(life: Life, what: Effect.Effect<A, E>): Effect.Effect<Fiber.Fiber<A, E>> {
-    const { virtual } = this.#surroundings
+    const { oversleptMillis, virtual } = this.#surroundings
+    const clock = virtual.clock(
+      () => this.clockIsOffMillis,
+      oversleptMillis === 0 ? undefined : () => this.#chance.next() * oversleptMillis
+    )
     return inTurnsOf(
       virtual.scheduler(() => life.isFrozen || life.isOver, life.held),
-      Effect.provideService(what, Clock.Clock, virtual.clock(() => this.clockIsOffMillis))
+      Effect.provideService(what, Clock.Clock, clock)
     )
   }
 

@@ -88,6 +88,7 @@ const itAll = Effect.fnUntraced(function*(
     virtual,
     chance,
     machines: yield* machines(map, plan),
+    oversleptMillis: plan.oversleptMillis,
     latencyMillis: 0,
     rates: healthy,
     down: new Set(),

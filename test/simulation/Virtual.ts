@@ -111,8 +111,8 @@ export class Virtual {
     this.#ready.push(...held.splice(0))
   }
 
-  /** This time, as somebody sees it whose clock is that much off. */
-  clock(offMillis: () => number = () => 0): Clock.Clock {
+  /** This time, as somebody sees it whose clock is that much off, and who sleeps for longer than was asked. */
+  clock(offMillis: () => number = () => 0, oversleptMillis: () => number = () => 0): Clock.Clock {
     const millis = () => this.#nowMillis + offMillis()
     const nanos = () => BigInt(Math.round(millis() * 1_000_000))
     const monotonic = () => BigInt(Math.round(this.#nowMillis * 1_000_000))
@@ -123,7 +123,7 @@ export class Virtual {
       currentTimeNanos: Effect.sync(nanos),
       monotonicTimeNanosUnsafe: monotonic,
       monotonicTimeNanos: Effect.sync(monotonic),
-      sleep: (duration) => this.#sleep(Duration.toMillis(duration))
+      sleep: (duration) => this.#sleep(Duration.toMillis(duration) + oversleptMillis())
     }
   }
 

@@ -3,6 +3,7 @@
  *
  *   npm run simulate -- --seeds 2000           that many runs, in two processes
  *   npm run simulate -- --seeds 50 --from 951  those from 951 to 1000
+ *   npm run simulate -- --seeds 50000 --minutes 30 --processes 1   as many of them as can be run in that time
  *   npm run simulate -- --seed 17              one run, again bit by bit, and what it was like
  *   npm run simulate -- --bugs                 plants each bug in turn, and says how many seeds it takes to find it
  *   npm run simulate -- --bug "…" --seeds 500  one of them
@@ -22,7 +23,8 @@ const { values } = parseArgs({
     seed: { type: "string" },
     bug: { type: "string" },
     bugs: { type: "boolean", default: false },
-    processes: { type: "string", default: String(most) }
+    processes: { type: "string", default: String(most) },
+    minutes: { type: "string", default: "Infinity" }
   }
 })
 
@@ -36,15 +38,18 @@ const mostTold = 20
 
 const many = async (seeds: Seeds) => {
   const begun = performance.now()
+  let wrong = 0
   const lines = await runAll(seeds, (so) => {
-    progress(so.length, seeds.count, `${wentWrong(so).length} went wrong`)
-    return false
+    wrong += so.at(-1)?.wrong.length === 0 ? 0 : 1
+    progress(so.length, seeds.count, `${wrong} went wrong`)
+    return performance.now() - begun > minutes * 60_000
   })
   const failed = wentWrong(lines)
   for (const { seed } of failed.slice(0, mostTold)) await one(seed)
   const result = {
     commit: commit(),
     from: seeds.from,
+    to: lines.at(-1)?.seed,
     seeds: lines.length,
     wentWrong: failed.map(({ seed }) => seed),
     ranTwice: lines.filter(({ isCompared }) => isCompared).length,
@@ -108,6 +113,7 @@ const inTurn = async (names: ReadonlyArray<string>, seeds: Seeds) => {
   return wereFound
 }
 
+const minutes = Number(values.minutes)
 const seeds: Seeds = { from: Number(values.from), count: Number(values.seeds), processes: Number(values.processes) }
 const isWell = values.seed !== undefined
   ? await one(Number(values.seed))
