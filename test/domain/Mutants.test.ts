@@ -578,7 +578,12 @@ const mutants: ReadonlyArray<readonly [name: string, Configuration, Invariant, M
   ]
 ]
 
-const holdOf = ({ moving, terms }: Transfer) => ({ transfer: terms.transfer, account: terms.source, amount: moving })
+const holdOf = ({ moving, terms }: Transfer) => ({
+  transfer: terms.transfer,
+  number: 2,
+  account: terms.source,
+  amount: moving
+})
 
 describe("the exhaustive check", () => {
   it.each(mutants)("finds it when %s", (_, configuration, invariant, mutant) => {

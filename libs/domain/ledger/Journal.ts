@@ -29,9 +29,13 @@ export interface Journal extends Posting {
   readonly creditPosted: bigint
 }
 
-/** A memo of a hold: placed, or ended in whole or in part by being released or settled (turned into a debit). */
+/**
+ * A memo of a hold: placed, or ended in whole or in part by being released or settled (turned into a debit). A hold's
+ * records are numbered from 1, by what they are: so nobody can write one of them twice, nor end a hold in two ways.
+ */
 export interface HoldRecord {
   readonly transfer: string
+  readonly number: number
   readonly account: string
   readonly change: "placed" | "released" | "settled"
   readonly amount: bigint

@@ -207,14 +207,14 @@ const request = (view: ShardView, transfer: Transfer): ReadonlyArray<Change> => 
   if (Result.isFailure(refused)) return reject(transfer, reasonOf(refused.failure))
   if (transfer.capture === "manual") {
     return [
-      hold(terms, "placed"),
+      placed(terms),
       { _tag: "Moved", transfer: { ...transfer, status: "authorized" } },
       announce("transfer.authorized", terms)
     ]
   }
   if (view.isHome(terms.destination)) return settleHere(view, transfer)
   return [
-    hold(terms, "placed"),
+    placed(terms),
     { _tag: "Moved", transfer: { ...transfer, status: "held" } },
     announce("transfer.held", terms)
   ]
@@ -238,7 +238,7 @@ const capture = (
   const left = transfer.terms.amount - captured
   const released: ReadonlyArray<Change> = left === 0n
     ? []
-    : [{ _tag: "Held", record: holdRecord(transfer.terms, "released", left) }]
+    : [held(transfer.terms, 2, "released", left)]
   if (view.isHome(transfer.terms.destination)) return Result.succeed([...released, ...settleHere(view, moving)])
   return Result.succeed([
     ...released,
@@ -256,7 +256,7 @@ const settleHere = (view: ShardView, transfer: Transfer): ReadonlyArray<Change> 
     return transfer.status === "authorized" ? cancel(transfer, reason) : reject(transfer, reason)
   }
   return [
-    ...(transfer.status === "authorized" ? [hold(terms, "settled")] : []),
+    ...(transfer.status === "authorized" ? [ended(transfer, "settled")] : []),
     post(terms, "direct", terms.source, terms.destination),
     { _tag: "Ruled", verdict: { terms, from: view.shard, ruling: "CREDITED", reason: null } },
     { _tag: "Moved", transfer: { ...transfer, status: "committed" } },
@@ -267,7 +267,7 @@ const settleHere = (view: ShardView, transfer: Transfer): ReadonlyArray<Change> 
 const commit = (view: ShardView, transfer: Transfer, creditedBy: ShardId): ReadonlyArray<Change> => {
   const terms = movingTerms(transfer)
   return [
-    hold(terms, "settled"),
+    ended(transfer, "settled"),
     post(terms, "commit", terms.source, ClearingAccount.toShard(view.shard, creditedBy, terms.currency)),
     { _tag: "Moved", transfer: { ...transfer, status: "committed" } },
     announce("transfer.committed", terms)
@@ -278,7 +278,7 @@ const commit = (view: ShardView, transfer: Transfer, creditedBy: ShardId): Reado
 const cancel = (transfer: Transfer, reason: Reason): ReadonlyArray<Change> => {
   const terms = movingTerms(transfer)
   return [
-    hold(terms, "released"),
+    ended(transfer, "released"),
     { _tag: "Moved", transfer: { ...transfer, status: "cancelled", reason } },
     { _tag: "Announced", event: { type: "transfer.cancelled", ...terms, reason } }
   ]
@@ -376,17 +376,16 @@ const reversible = (
 
 const movingTerms = (transfer: Transfer): Terms => ({ ...transfer.terms, amount: transfer.moving })
 
-const holdRecord = (terms: Terms, change: HoldRecord["change"], amount: bigint): HoldRecord => ({
-  transfer: terms.transfer,
-  account: terms.source,
-  change,
-  amount
+const held = (terms: Terms, number: number, change: HoldRecord["change"], amount: bigint): Change => ({
+  _tag: "Held",
+  record: { transfer: terms.transfer, number, account: terms.source, change, amount }
 })
 
-const hold = (terms: Terms, change: HoldRecord["change"]): Change => ({
-  _tag: "Held",
-  record: holdRecord(terms, change, terms.amount)
-})
+const placed = (terms: Terms): Change => held(terms, 1, "placed", terms.amount)
+
+/** The end of a hold: its second record, or its third where a part was released when the rest was captured. */
+const ended = ({ moving, terms }: Transfer, change: HoldRecord["change"]): Change =>
+  held(terms, moving === terms.amount ? 2 : 3, change, moving)
 
 const post = (terms: Terms, step: JournalStep, debit: string, credit: string): Change => ({
   _tag: "Posted",

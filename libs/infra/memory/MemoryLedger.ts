@@ -4,7 +4,7 @@ import type { Account } from "#domain/account/Account.ts"
 import type { Changes, Known, Needs } from "#domain/ledger/Batch.ts"
 import type { HoldRecord } from "#domain/ledger/Journal.ts"
 import { Ledger, LostRace } from "#domain/ledger/Ledger.ts"
-import { entryKey, holdKey, type HoldRow, journalKey, type JournalRow, type MemoryShard } from "./MemoryShard.ts"
+import { entryKey, holdKey, journalKey, type JournalRow, type MemoryShard } from "./MemoryShard.ts"
 import { ConstraintViolation, type MemoryTable } from "./MemoryTable.ts"
 import type { MemoryTransaction } from "./MemoryTransaction.ts"
 
@@ -41,7 +41,7 @@ const read = (transaction: MemoryTransaction, shard: MemoryShard, needs: Needs) 
 const write = (transaction: MemoryTransaction, shard: MemoryShard, changes: Changes) =>
   Effect.gen(function*() {
     yield* transaction.arrival
-    const rows = rowsOf(transaction, shard, changes)
+    const rows = rowsOf(transaction, changes)
     const inserts = insertsOf(shard, rows)
     yield* transaction.claim(() => claimAll(transaction, shard, rows, inserts))
     // All of it is ours now: it stays as it is until we write it.
@@ -57,30 +57,16 @@ interface Rows extends Pick<Changes, "opened" | "transfers" | "verdicts" | "stat
   /** But for accounts that are opened: they begin with their first balance. */
   readonly balances: ReadonlyArray<Account>
   readonly journals: ReadonlyArray<JournalRow>
-  readonly holds: ReadonlyArray<HoldRow>
+  readonly holds: ReadonlyArray<HoldRecord>
 }
 
-const rowsOf = (transaction: MemoryTransaction, shard: MemoryShard, changes: Changes): Rows => {
+const rowsOf = (transaction: MemoryTransaction, changes: Changes): Rows => {
   const isNew = new Set(changes.opened.map(({ id }) => id))
   return {
     ...changes,
     balances: changes.balances.filter(({ id }) => !isNew.has(id)),
-    journals: changes.journals.map((journal) => ({ ...journal, createdAtMillis: transaction.begunAtMillis })),
-    holds: numbered(shard, changes.holds)
+    journals: changes.journals.map((journal) => ({ ...journal, createdAtMillis: transaction.begunAtMillis }))
   }
-}
-
-/** A hold's records in the order of the batch, after those it has; being placed is always the first. */
-const numbered = ({ holds: { rows } }: MemoryShard, records: ReadonlyArray<HoldRecord>): ReadonlyArray<HoldRow> => {
-  const last = new Map<string, number>()
-  return records.map((record) => {
-    const { change, transfer } = record
-    let number = last.get(transfer) ?? 0
-    if (number === 0) { while (rows.has(holdKey(transfer, number + 1))) number++ }
-    number++
-    last.set(transfer, number)
-    return { ...record, number: change === "placed" ? 1 : number }
-  })
 }
 
 /** Keys of rows that are to be new, and the unique constraint that they meet where they are not. */

@@ -56,10 +56,6 @@ export interface JournalRow extends Journal {
   readonly createdAtMillis: number
 }
 
-export interface HoldRow extends HoldRecord {
-  readonly number: number
-}
-
 export interface LeaseRow {
   readonly holder: string
   readonly epoch: bigint
@@ -118,7 +114,7 @@ export interface ShardState {
   /** By transfer and step. */
   readonly journals: ReadonlyMap<string, JournalRow>
   /** By transfer and number. */
-  readonly holds: ReadonlyMap<string, HoldRow>
+  readonly holds: ReadonlyMap<string, HoldRecord>
   readonly leases: ReadonlyMap<Role, LeaseRow>
   /** By partition. */
   readonly places: ReadonlyMap<number, PlaceRow>
@@ -199,7 +195,7 @@ export class MemoryShard {
   /** The journals by each of their entries: account and sequence. */
   readonly debits = new MemoryTable<string, JournalRow>()
   readonly credits = new MemoryTable<string, JournalRow>()
-  readonly holds = new MemoryTable<string, HoldRow>({
+  readonly holds = new MemoryTable<string, HoldRecord>({
     constraints: {
       a_hold_begins_by_being_placed: ({ change, number }) => (number === 1) === (change === "placed"),
       an_amount_is_positive: ({ amount }) => amount > 0n

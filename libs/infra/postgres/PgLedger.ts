@@ -182,20 +182,15 @@ export const make = (sql: PgClient.PgClient, map: ShardMap, shard: ShardId) => {
         ) AS t (transfer_id, step, amount, currency, debit_account, debit_sequence, debit_posted,
           credit_account, credit_sequence, credit_posted)
       ), remembered AS (
-        -- A hold's records are numbered in the order of the batch, after those it has; being placed is always the first.
         INSERT INTO hold (transfer_id, number, account_id, change, amount)
-        SELECT transfer_id,
-          CASE change WHEN 'placed' THEN 1 ELSE
-            (SELECT count(*) FROM hold WHERE hold.transfer_id = t.transfer_id AND leg = 1)
-            + row_number() OVER (PARTITION BY transfer_id ORDER BY ordinality)
-          END,
-          account_id, change, amount::numeric
+        SELECT transfer_id, number, account_id, change, amount::numeric
         FROM unnest(
           ${texts(holds.map(({ transfer }) => transfer))}::text[],
+          ${int4s(holds.map(({ number }) => number))}::int4[],
           ${texts(holds.map(({ account }) => account))}::text[],
           ${texts(holds.map(({ change }) => change))}::text[],
           ${numerics(holds.map(({ amount }) => amount))}::text[]
-        ) WITH ORDINALITY AS t (transfer_id, account_id, change, amount, ordinality)
+        ) AS t (transfer_id, number, account_id, change, amount)
       ), announced AS (
         -- The transaction takes its id before a position is drawn: the position barrier relies on it.
         INSERT INTO event (type, subject, key, partition, payload, request_id, traceparent)

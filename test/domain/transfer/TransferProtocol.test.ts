@@ -383,7 +383,7 @@ describe("a source", () => {
       decide(view, { event: eventOf("transfer.capture_requested", across, part), from: 0 })
     )
     assert.deepStrictEqual(changes, [
-      { _tag: "Held", record: { transfer, account: alice, change: "released", amount: 40n } },
+      { _tag: "Held", record: { transfer, number: 2, account: alice, change: "released", amount: 40n } },
       { _tag: "Moved", transfer: heldOf({ capture: "manual", moving: part }) },
       { _tag: "Announced", event: eventOf("transfer.held", { ...across, amount: part }) },
       { _tag: "Answered", instruction: instruction.id, refusal: null }
