@@ -16,8 +16,11 @@ export const Numeric = Schema.String.pipe(Schema.decodeTo(Schema.BigInt, SchemaT
 
 export const Metadata = Schema.Record(Schema.String, Schema.String)
 
-/** Milliseconds since 1970, from a timestamptz: the fragment that a statement selects. */
-export const millis = (column: string) => `floor(extract(epoch FROM ${column}) * 1000)::float8`
+/**
+ * Milliseconds since 1970, from a timestamptz: the fragment that a statement selects. By way of a double, which holds every
+ * microsecond of the next two centuries: as a numeric it takes twice as long as all else that the relay reads of an event.
+ */
+export const millis = (column: string) => `floor(round(date_part('epoch', ${column}) * 1e6) / 1e3)`
 
 const terms = {
   transfer_id: TransferId,
