@@ -10,6 +10,7 @@ import { migrate } from "./commands/Migrate.ts"
 import { relay } from "./commands/Relay.ts"
 import { replay } from "./commands/Replay.ts"
 import { shards } from "./commands/Shards.ts"
+import { status } from "./commands/Status.ts"
 import { transfers } from "./commands/Transfers.ts"
 import { type ExitCode, exitCodeOf, exitCodes, meanings } from "./ExitCode.ts"
 import { Format } from "./Output.ts"
@@ -25,7 +26,7 @@ export const counterpoise = Command.make("counterpoise").pipe(
       ...meanings.map(([code, meaning]) => `  ${code}  ${meaning}`)
     ].join("\n")
   ),
-  Command.withSubcommands([doctor, transfers, accounts, ledger, shards, relay, consumers, replay, migrate]),
+  Command.withSubcommands([status, doctor, transfers, accounts, ledger, shards, relay, consumers, replay, migrate]),
   Command.withGlobalFlags([Format])
 )
 

@@ -2,9 +2,9 @@
  * What the command says: a table for people, with colours on a terminal; the same as JSON for scripts (`-o json`), or as one
  * JSON object a line (`-o ndjson`), which a long list gives as it comes. Results go to stdout, everything else to stderr.
  */
-import { Console, Effect, Stream } from "effect"
+import { Console, Effect, Schema, Stream } from "effect"
 import { Flag, GlobalFlag, TerminalCapabilities } from "effect/cli"
-import { type Currency, format as formatAmount } from "#domain/money/Currency.ts"
+import { Currency, format as formatAmount } from "#domain/money/Currency.ts"
 
 /** `-o`: how results are written. */
 export const Format = GlobalFlag.Setting("output")({
@@ -14,6 +14,8 @@ export const Format = GlobalFlag.Setting("output")({
     Flag.withDescription("How results are written: table, json, or ndjson (one JSON object a line)")
   )
 })
+
+const isCurrency = Schema.is(Currency)
 
 /** A value that people read otherwise than programs do. */
 export interface Shown {
@@ -33,6 +35,10 @@ export const money = (minor: bigint, currency: Currency): Shown => ({
   json: String(minor),
   text: formatAmount(minor, currency)
 })
+
+/** The same, of what came as text; in a currency that this version does not know, as it came. */
+export const minor = (text: string, currency: string): Shown =>
+  isCurrency(currency) && /^-?\d+$/.test(text) ? money(BigInt(text), currency) : { json: text, text }
 
 /** UTC, to the millisecond. */
 export const time = (millis: number | null): string | null => millis === null ? null : new Date(millis).toISOString()
@@ -184,3 +190,16 @@ export const stream = Effect.fnUntraced(function*<E, R>(rows: Stream.Stream<Row,
 export const say = Effect.fnUntraced(function*(text: string) {
   return yield* (yield* Format) === "table" ? Console.log(text) : Console.error(text)
 })
+
+/** A value as it is, where the format is not a table. */
+export const value = Effect.fnUntraced(function*(it: unknown) {
+  yield* Console.log(stringify(it, (yield* Format) === "ndjson" ? undefined : 2))
+})
+
+const onlyWhereColoured = (code: number | undefined, text: string) =>
+  Effect.map(TerminalCapabilities.TerminalCapabilities, ({ canColor }) => canColor ? painted(code, text) : text)
+
+export const bold = (text: string) => onlyWhereColoured(1, text)
+
+/** A text in the colour of a word. */
+export const coloured = (word: "ok" | "warning" | "wrong", text: string) => onlyWhereColoured(colours[word], text)

@@ -44,6 +44,8 @@ const reached = [
   "NOTIFIER_URL",
   "API_HOST",
   "API_PORT",
+  "ADMIN_URL",
+  "ADMIN_KEY",
   "SEAL_PUBLIC_KEYS"
 ]
 
@@ -101,6 +103,8 @@ const program = Effect.gen(function*() {
     ADMIN_HOST: "127.0.0.1",
     ADMIN_PORT: String(adminPort),
     ADMIN_KEYS: process.env["ADMIN_KEYS"] ?? `operator:${adminKey}`,
+    ADMIN_URL: adminUrl,
+    ADMIN_KEY: adminKey,
     SEAL_KEY: sealKey,
     SEAL_PUBLIC_KEYS: sealPublicKeys
   }

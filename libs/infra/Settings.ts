@@ -123,6 +123,17 @@ export const admin = {
   keys: keys("ADMIN_KEYS")
 }
 
+/** How the operators' command reaches the operators' API, and as whom. */
+export const operator = {
+  url: Config.option(Config.schema(
+    Schema.String.check(
+      Schema.isPattern(/^https?:\/\/[^/?#@]+\/?$/, { message: "must be an http:// or https:// address" })
+    ),
+    "ADMIN_URL"
+  )),
+  key: Config.option(Config.schema(Schema.Redacted(Schema.NonEmptyString), "ADMIN_KEY"))
+}
+
 const whole = (name: string, byDefault: number, maximum: number) =>
   Config.schema(
     Schema.NumberFromString.check(Schema.isInt(), Schema.isBetween({ minimum: 1, maximum })),

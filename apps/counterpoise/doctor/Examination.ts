@@ -22,6 +22,7 @@ const groups: Readonly<Record<string, Readonly<Record<string, Config.Config<unkn
   seals: Settings.seals,
   webhook: Settings.webhook,
   notifier: Settings.notifier,
+  operator: Settings.operator,
   health: Settings.health
 }
 
