@@ -33,6 +33,8 @@ export interface Options {
   readonly apiKeys: ReadonlyMap<string, string>
   /** How much each client may ask for; as much as it likes unless given. */
   readonly rate?: Rate | null
+  /** How many transfers may be asked for at once, by all clients together; as many as they like unless given. */
+  readonly mostAtOnce?: number
   /** Which partition lives on which shard. */
   readonly shardMap: ShardMap
   /** Whose seals are trusted. */
@@ -41,6 +43,11 @@ export interface Options {
 }
 
 const routes = RouteTable.make([...RouteTable.of(CounterpoiseApi), ...Pages.routes])
+
+/** Wishes for transfers, one or many. A client that waits for an ending takes nothing meanwhile, and does not count. */
+const asksForTransfers: Edge.Crowd["counts"] = ({ headers, method }, { template }) =>
+  method === "POST" && headers["prefer"] === undefined &&
+  (template === "/v1/transfers" || template === "/v1/transfers/batch")
 
 /** All routes, on whatever router serves them. */
 export const layer = (options: Options) =>
@@ -64,7 +71,7 @@ export const layer = (options: Options) =>
         codes: failures
       }
     }),
-    Edge.layer(routes)
+    Edge.layer(routes, { most: options.mostAtOnce ?? Infinity, counts: asksForTransfers })
   )
 
 /** The API, served: it listens when the layer is built, and `Listening` says where. */

@@ -20,12 +20,13 @@ const readiness = Layer.unwrap(ShardDatabases.use(({ on, shards }) =>
 ))
 
 const server = Layer.unwrap(Effect.gen(function*() {
-  const { host, keys, port, requestsPerSecond } = yield* Settings.read(Settings.api)
+  const { host, keys, port, requestsPerSecond, transfersAtOnce } = yield* Settings.read(Settings.api)
   const { publicKeys } = yield* Settings.read(Settings.seals)
   const { map } = yield* ShardDatabases
   return serve({
     apiKeys: keys,
     rate: Option.getOrNull(Option.map(requestsPerSecond, (requests) => ({ requests, window: Duration.seconds(1) }))),
+    mostAtOnce: transfersAtOnce,
     shardMap: map,
     sealKeys: Option.getOrElse(publicKeys, () => []).map(publicKeyOf),
     host,

@@ -105,7 +105,13 @@ const keys = (name: string) =>
     )
   ))
 
-/** Where the API listens, whom it knows, and how much each may ask for. */
+const whole = (name: string, byDefault: number, maximum: number) =>
+  Config.schema(
+    Schema.NumberFromString.check(Schema.isInt(), Schema.isBetween({ minimum: 1, maximum })),
+    name
+  ).pipe(Config.withDefault(byDefault))
+
+/** Where the API listens, whom it knows, how much each may ask for, and all of them at once. */
 export const api = {
   host: Config.schema(Schema.NonEmptyString, "API_HOST").pipe(Config.withDefault("127.0.0.1")),
   port: port("API_PORT", 8080),
@@ -113,7 +119,8 @@ export const api = {
   requestsPerSecond: Config.option(Config.schema(
     Schema.NumberFromString.check(Schema.isInt(), Schema.isBetween({ minimum: 1, maximum: 1_000_000 })),
     "API_REQUESTS_PER_SECOND"
-  ))
+  )),
+  transfersAtOnce: whole("API_TRANSFERS_AT_ONCE", 2_000, 1_000_000)
 }
 
 /** Where the operators' API listens, and whom it knows: the name of a key is the actor of what is done with it. */
@@ -133,12 +140,6 @@ export const operator = {
   )),
   key: Config.option(Config.schema(Schema.Redacted(Schema.NonEmptyString), "ADMIN_KEY"))
 }
-
-const whole = (name: string, byDefault: number, maximum: number) =>
-  Config.schema(
-    Schema.NumberFromString.check(Schema.isInt(), Schema.isBetween({ minimum: 1, maximum })),
-    name
-  ).pipe(Config.withDefault(byDefault))
 
 /**
  * Where facts are told, and how: at WEBHOOK_URL, signed with WEBHOOK_SECRET, `whsec_` and 24 to 64 bytes in base64. While

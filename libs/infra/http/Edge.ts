@@ -45,14 +45,47 @@ const refusalOf = (cause: Cause.Cause<unknown>): Refusal.Refusal => {
     : new Refusal.Refusal({ code: "internal_error" })
 }
 
+const overloaded = new Refusal.Refusal({
+  code: "overloaded",
+  detail: "more is asked at once than can be answered in time"
+})
+
+/** How many requests may be under way at once, of those that count; more are refused before they cost anything. */
+export interface Crowd {
+  readonly most: number
+  readonly counts: (request: HttpServerRequest.HttpServerRequest, route: Route) => boolean
+}
+
+const nobody: Crowd = { most: Infinity, counts: () => false }
+
+/** Lets so many through at once. */
+const turnstile = ({ counts, most }: Crowd) => {
+  let inside = 0
+  const leave = Effect.sync(() => void inside--)
+  return <E, R>(
+    request: HttpServerRequest.HttpServerRequest,
+    route: Route | undefined,
+    facts: RequestFacts,
+    answer: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
+  ) => {
+    if (route === undefined || !counts(request, route)) return answer
+    if (inside >= most) return Effect.succeed(Refusal.response(overloaded, facts))
+    return Effect.suspend(() => {
+      inside++
+      return Effect.ensuring(answer, leave)
+    })
+  }
+}
+
 /**
  * Lives outside of all routes; `routes` are those that exist.
  *
  * Every request passes here, so it is written flat: one step in, one step out, and nothing is logged (or
  * put together to be logged) unless somebody listens.
  */
-export const layer = (routes: RouteTable) =>
-  HttpRouter.middleware(
+export const layer = (routes: RouteTable, crowd: Crowd = nobody) => {
+  const through = turnstile(crowd)
+  return HttpRouter.middleware(
     Effect.succeed((app) =>
       Effect.withFiber((fiber) => {
         const request = Context.getUnsafe(fiber.context, HttpServerRequest.HttpServerRequest)
@@ -66,7 +99,7 @@ export const layer = (routes: RouteTable) =>
         }
         const route = routes.find(path)
         Metrics.active.modifyUnsafe(1, fiber.context)
-        return Effect.flatMap(answerOf(app, request, route, facts), (answer) => {
+        return Effect.flatMap(through(request, route, facts, answerOf(app, request, route, facts)), (answer) => {
           const nanos = Number(clock.currentTimeNanosUnsafe() - startedAt)
           const template = route?.template ?? "unmatched"
           const method = route?.methods.has(request.method) === true ? request.method : "other"
@@ -94,6 +127,7 @@ export const layer = (routes: RouteTable) =>
     ),
     { global: true }
   )
+}
 
 const answerOf = <E, R>(
   app: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>,

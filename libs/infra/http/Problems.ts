@@ -231,8 +231,8 @@ export const registry = {
   overloaded: kind(
     503,
     "Overloaded",
-    "More requests wait to be written than the queue holds, or too many batches are being read. Nothing was done. Repeat " +
-      "the request with the same idempotency key after Retry-After seconds.",
+    "More requests are under way, or wait to be written, than can be answered in time, or too many batches are being read. " +
+      "Nothing was done. Repeat the request with the same idempotency key after Retry-After seconds.",
     true
   ),
   shard_unavailable: kind(
