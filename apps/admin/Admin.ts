@@ -3,6 +3,7 @@
  */
 import { Effect, Layer } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
+import type { ShardMap } from "#domain/sharding/ShardMap.ts"
 import * as BearerKeys from "#infra/http/BearerKeys.ts"
 import * as Edge from "#infra/http/Edge.ts"
 import * as Pages from "#infra/http/Pages.ts"
@@ -13,6 +14,8 @@ import * as Validation from "#infra/http/Validation.ts"
 import { AdminApi } from "./contract/AdminApi.ts"
 import { text } from "./contract/OpenApiDocument.ts"
 import { CurrentOperator, OperatorAuthorization } from "./contract/Operators.ts"
+import * as AuditHandlers from "./handlers/AuditHandlers.ts"
+import * as BreakHandlers from "./handlers/BreakHandlers.ts"
 import * as ShardHandlers from "./handlers/ShardHandlers.ts"
 import * as StatusHandlers from "./handlers/StatusHandlers.ts"
 import * as SystemHandlers from "./handlers/SystemHandlers.ts"
@@ -21,6 +24,8 @@ export interface Options extends Server.Options {
   /** The operator's name by its key. */
   readonly keys: ReadonlyMap<string, string>
   readonly build: SystemAnswers.Build
+  /** Which partition lives on which shard. */
+  readonly map: ShardMap
 }
 
 const authorization = (keys: ReadonlyMap<string, string>) => {
@@ -40,10 +45,18 @@ const authorization = (keys: ReadonlyMap<string, string>) => {
 
 const routes = RouteTable.make([...RouteTable.of(AdminApi), ...Pages.routes])
 
-const layer = ({ build, keys }: Options) =>
+const shardsOf = ({ homes }: ShardMap) => [...new Set(homes)].toSorted((one, other) => one - other)
+
+const layer = ({ build, keys, map }: Options) =>
   Layer.mergeAll(
     HttpApiBuilder.layer(AdminApi).pipe(
-      Layer.provide([StatusHandlers.layer, ShardHandlers.layer, SystemHandlers.layer(build)]),
+      Layer.provide([
+        StatusHandlers.layer,
+        ShardHandlers.layer,
+        BreakHandlers.layer(shardsOf(map)),
+        AuditHandlers.layer(shardsOf(map)),
+        SystemHandlers.layer(build)
+      ]),
       Layer.provide([authorization(keys), Validation.layer])
     ),
     Pages.layer(AdminApi, { document: text }),

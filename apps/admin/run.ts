@@ -1,6 +1,8 @@
 /** The operators' process: serves their API over the shards it reaches. It is ready without the event log. */
 import { Effect, Layer } from "effect"
 import * as Readiness from "#infra/http/Readiness.ts"
+import * as PgAudit from "#infra/postgres/PgAudit.ts"
+import * as PgBreaks from "#infra/postgres/PgBreaks.ts"
 import * as PgPulses from "#infra/postgres/PgPulses.ts"
 import * as PgQueries from "#infra/postgres/PgQueries.ts"
 import * as PgSilentTransfers from "#infra/postgres/PgSilentTransfers.ts"
@@ -18,6 +20,9 @@ const reading = Layer.provide(
   Processes.shardDatabases("auditor")
 )
 
+/** What operators do is done as a role of their own, which can ask, and write down who asked; it cannot write money. */
+const acting = Layer.provide(Layer.mergeAll(PgAudit.layer, PgBreaks.layer), Processes.shardDatabases("operator", 2))
+
 /** Operators need their answers most when shards are down: that the process listens is all that it takes. */
 const readiness = Readiness.Readiness.layer([])
 
@@ -25,9 +30,9 @@ const server = Layer.unwrap(Effect.gen(function*() {
   const { host, keys, port } = yield* Settings.read(Settings.admin)
   const { map } = Settings.shardMapOf(yield* Settings.read(Settings.shards))
   const patience = yield* Settings.read(Settings.patience)
-  return serve({ keys, host, port, stepAround: false, build: { version: manifest.version, commit: null } }).pipe(
+  return serve({ keys, map, host, port, stepAround: false, build: { version: manifest.version, commit: null } }).pipe(
     Layer.provide(Overview.layer(map, patience)),
-    Layer.provide([reading, readiness, EventLogAtHand.layer(Processes.eventLog)])
+    Layer.provide([reading, acting, readiness, EventLogAtHand.layer(Processes.eventLog)])
   )
 }))
 

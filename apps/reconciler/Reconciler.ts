@@ -1,14 +1,16 @@
 /**
- * The reconciler: asks again what got no answer, by appending events only; proves the invariants; and seals what was
- * written. It never touches a balance, and releases nothing by age: it asks, and the destination's verdict decides.
+ * The reconciler: asks again what got no answer, by appending events only; proves the invariants, and keeps a break for each
+ * disagreement that it finds, until it is gone; and seals what was written. It never touches a balance, and releases nothing by age: it asks, and the destination's verdict decides.
  */
 import { Clock, Duration, Effect, Metric, Random } from "effect"
 import type { LedgerEvent } from "#domain/ledger/LedgerEvent.ts"
 import { ShardLog } from "#domain/messaging/ShardLog.ts"
-import { Checks, violationsOf } from "#domain/reconciliation/Checks.ts"
+import { Breaks, decideBreaks } from "#domain/reconciliation/Breaks.ts"
+import { type CheckOptions, Checks, type Run, type Severity, violationsOf } from "#domain/reconciliation/Checks.ts"
 import { idOf, type Patience, question, SilentTransfers } from "#domain/reconciliation/SilentTransfers.ts"
 import { type Lease, whileHolding } from "#domain/sharding/Leases.ts"
 import type { ShardId } from "#domain/sharding/ShardMap.ts"
+import { Shards } from "#domain/sharding/Shards.ts"
 import * as Metrics from "#infra/telemetry/Metrics.ts"
 import type { Sealer } from "./Sealer.ts"
 
@@ -18,6 +20,8 @@ export interface ReconcilerOptions {
   readonly every: Duration.Duration
   /** How often to prove the invariants. */
   readonly checkEvery: Duration.Duration
+  /** How often to prove some of them; only all at once unless given. */
+  readonly sampleEvery?: Duration.Duration
   /** Without one, nothing is sealed. */
   readonly sealer?: Sealer
 }
@@ -25,6 +29,10 @@ export interface ReconcilerOptions {
 const mostPerLook = 500
 /** A check that found this many need not say more in the logs. */
 const mostReported = 20
+/** How many checks are run between two runs of all of them. */
+const checksInASample = 5
+/** Of so many breaks that are opened at once the evidence is taken down; where there are more, these tell enough. */
+const mostExplained = 100
 const longestPauseMillis = 10 * 60_000
 
 /** Looks after a shard's transfers and instructions for as long as this process holds the reconciler's lease. */
@@ -83,20 +91,82 @@ const about = (event: LedgerEvent) => ({
   ...("instruction" in event ? { instructionId: event.instruction } : {})
 })
 
-/** Runs every check at intervals. What it finds is said loudly and counted; mending it is for people. */
-const prove = Effect.fnUntraced(function*({ checkEvery, every, patience }: ReconcilerOptions) {
+/** Runs every check at intervals, and some of them, drawn at random, more often. What they find is opened as breaks. */
+const prove = Effect.fnUntraced(function*({ checkEvery, every, patience, sampleEvery }: ReconcilerOptions) {
   const checks = yield* Checks
   const grace = Duration.sum(Duration.max(patience.held, patience.requested), Duration.times(every, 4))
-  const once = Effect.gen(function*() {
-    const found = violationsOf(yield* checks.run({ atRest: false, grace }))
-    yield* Metric.update(Metrics.violations, found.length)
-    yield* Effect.forEach(found.slice(0, mostReported), (violation) => Effect.logError("invariant broken", violation), {
-      discard: true
-    })
-    yield* Effect.logInfo("invariants checked", { violations: found.length })
-  }).pipe(
-    // The invariants over all shards need all shards. While one is down they wait; asking again does not.
-    Effect.catchTag("ShardUnavailable", (error) => Effect.logWarning("invariants not checked", { why: error.message }))
-  )
-  return yield* Effect.forever(Effect.andThen(once, Effect.sleep(checkEvery)))
+
+  const run = (only?: ReadonlySet<string>) =>
+    proveOnce({ atRest: false, grace, ...(only === undefined ? {} : { only }) }).pipe(
+      // The invariants over all shards need all shards. While one is down they wait; asking again does not.
+      Effect.catchTag(
+        "ShardUnavailable",
+        (error) => Effect.logWarning("invariants not checked", { why: error.message })
+      )
+    )
+
+  const sample = Effect.gen(function*() {
+    const drawn = yield* Random.shuffle(checks.all.map(({ name }) => name))
+    yield* run(new Set([...drawn].slice(0, checksInASample)))
+  })
+
+  let fullyAgainAtMillis = 0
+  const next = Effect.gen(function*() {
+    const now = yield* Clock.currentTimeMillis
+    const isDue = now >= fullyAgainAtMillis
+    if (isDue) fullyAgainAtMillis = now + Duration.toMillis(checkEvery)
+    yield* isDue ? run() : sample
+    yield* Effect.sleep(sampleEvery === undefined ? checkEvery : Duration.min(sampleEvery, checkEvery))
+  })
+  return yield* Effect.forever(next)
+})
+
+/** Runs checks on all shards, and books what they find. */
+export const proveOnce = Effect.fnUntraced(function*(options: CheckOptions) {
+  const checks = yield* Checks
+  const runs = yield* checks.run(options)
+  const found = violationsOf(runs)
+  yield* Effect.forEach(found.slice(0, mostReported), (violation) => Effect.logError("invariant broken", violation), {
+    discard: true
+  })
+  yield* bookBreaks(runs)
+  const kind = options.only === undefined ? "full" : "sample"
+  yield* Metrics.checked(kind, found.length, yield* Clock.currentTimeMillis)
+  yield* Effect.logInfo("invariants checked", { kind, violations: found.length })
+})
+
+/** Opens, keeps and closes the breaks of all shards, as the runs say. */
+const bookBreaks = Effect.fnUntraced(function*(runs: ReadonlyArray<Run>) {
+  const breaks = yield* Breaks
+  const { map } = yield* Shards
+  const shards = [...new Set(map.homes)]
+  const severities: Array<Severity> = []
+  for (const shard of shards) {
+    const standing = yield* breaks.standing(shard)
+    const changes = decideBreaks(shard, standing, runs)
+    const closed = new Set(changes.close)
+    severities.push(
+      ...standing.flatMap(({ number, severity, status }) => status === "open" && !closed.has(number) ? [severity] : []),
+      ...changes.open.map(({ severity }) => severity)
+    )
+    if (changes.open.length + changes.see.length + changes.close.length === 0) continue
+    const subjects = [...new Set(changes.open.map(({ subject }) => subject))].slice(0, mostExplained)
+    const evidence = subjects.length === 0 ?
+      [] :
+      yield* Effect.forEach(
+        shards,
+        (other) =>
+          Effect.map(
+            breaks.evidence(other, subjects),
+            (found) => [...found].map(([subject, says]) => ({ subject, shard: other, says }))
+          )
+      )
+    const bySubject = Map.groupBy(evidence.flat(), ({ subject }) => subject)
+    yield* breaks.record(
+      shard,
+      changes,
+      new Map([...bySubject].map(([subject, all]) => [subject, all.map(({ says, shard }) => ({ shard, says }))]))
+    )
+  }
+  yield* Metrics.breaks(severities)
 })

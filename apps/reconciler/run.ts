@@ -1,8 +1,10 @@
 /** The reconciler process: looks after every shard whose lease it can hold. */
 import { Effect, Layer, Option } from "effect"
+import * as PgBreaks from "#infra/postgres/PgBreaks.ts"
 import * as PgChecks from "#infra/postgres/PgChecks.ts"
 import * as PgSeals from "#infra/postgres/PgSeals.ts"
 import * as PgShardLog from "#infra/postgres/PgShardLog.ts"
+import * as PgShards from "#infra/postgres/PgShards.ts"
 import * as PgSilentTransfers from "#infra/postgres/PgSilentTransfers.ts"
 import { ShardDatabases } from "#infra/postgres/ShardDatabases.ts"
 import * as Processes from "#infra/Processes.ts"
@@ -12,12 +14,20 @@ import { reconciler } from "./Reconciler.ts"
 import { makeSealer } from "./Sealer.ts"
 
 export const layer = Layer.provideMerge(
-  Layer.mergeAll(PgChecks.layer, PgSeals.layer, PgShardLog.layer, PgSilentTransfers.layer, Processes.leases),
+  Layer.mergeAll(
+    PgBreaks.layer,
+    PgChecks.layer,
+    PgShards.layer,
+    PgSeals.layer,
+    PgShardLog.layer,
+    PgSilentTransfers.layer,
+    Processes.leases
+  ),
   Processes.shardDatabases("reconciler")
 )
 
 export const work = Effect.gen(function*() {
-  const { checkEvery, every, held, requested } = yield* Settings.read(Settings.patience)
+  const { checkEvery, every, held, requested, sampleEvery } = yield* Settings.read(Settings.patience)
   const { every: sealEvery, key } = yield* Settings.read(Settings.sealing)
   const { shards } = yield* ShardDatabases
   const signer = Option.map(key, signerOf)
@@ -31,7 +41,7 @@ export const work = Effect.gen(function*() {
       const sealer = Option.isNone(signer)
         ? {}
         : { sealer: yield* makeSealer(shard, { signer: signer.value, shards: shards.length, every: sealEvery }) }
-      return yield* reconciler(shard, { patience: { requested, held }, every, checkEvery, ...sealer })
+      return yield* reconciler(shard, { patience: { requested, held }, every, checkEvery, sampleEvery, ...sealer })
     }),
     {
       concurrency: "unbounded",

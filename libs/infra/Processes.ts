@@ -14,7 +14,10 @@ import { ShardDatabases } from "./postgres/ShardDatabases.ts"
 import * as Settings from "./Settings.ts"
 
 /** The databases of all shards, worked as this process's role. */
-export const shardDatabases = (role: "api" | "relay" | "ledger" | "reconciler" | "auditor", maxConnections?: number) =>
+export const shardDatabases = (
+  role: "api" | "relay" | "ledger" | "reconciler" | "auditor" | "operator",
+  maxConnections?: number
+) =>
   Layer.unwrap(Effect.gen(function*() {
     const { map, urls } = Settings.shardMapOf(yield* Settings.read(Settings.shards))
     return ShardDatabases.layer({

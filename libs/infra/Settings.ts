@@ -57,7 +57,8 @@ export const patience = {
   requested: seconds("REQUEST_PATIENCE_SECONDS", 30),
   held: seconds("HOLD_PATIENCE_SECONDS", 300),
   every: seconds("RECONCILE_SECONDS", 5),
-  checkEvery: seconds("CHECK_SECONDS", 60)
+  checkEvery: seconds("CHECK_SECONDS", 60),
+  sampleEvery: seconds("SAMPLE_SECONDS", 15)
 }
 
 /** What blocks are sealed with, and how often. */

@@ -23,7 +23,7 @@ class Shard extends Context.Service<Shard, { readonly url: Redacted.Redacted<str
   )
 }
 
-const roles = ["api", "relay", "ledger", "reconciler", "auditor"] as const
+const roles = ["api", "relay", "ledger", "reconciler", "auditor", "operator"] as const
 type Role = typeof roles[number]
 
 /** What happened to a statement: it was done (and undone), or the SQLSTATE of the refusal. */
@@ -56,6 +56,10 @@ const tables = [
   "relay_cursor",
   "consumer_position",
   "sealed_block",
+  "break",
+  "break_record",
+  "operator_action",
+  "adjustment",
   "shard_identity"
 ]
 
@@ -73,6 +77,10 @@ const column: Readonly<Record<string, string>> = {
   relay_cursor: "position",
   consumer_position: "next_offset",
   sealed_block: "sealed_at",
+  break: "status",
+  break_record: "detail",
+  operator_action: "reason",
+  adjustment: "transfer_id",
   shard_identity: "shard"
 }
 
@@ -102,6 +110,14 @@ const insert: Readonly<Record<string, string>> = {
       signature, hash, leaf_list, secret)
     SELECT 1, 0, 1, 1, sha256(''), sha256(''), decode(repeat('00', 32), 'hex'), now(), 'key', sha512(''), sha256(''),
       decode(repeat('00', 40), 'hex'), ''`,
+  break: `INSERT INTO break (invariant, severity, subject, detail) VALUES ('a', 'warning', 'b', 'c')`,
+  // The reconciler's are tried below, with what is an operator's to say.
+  break_record: `INSERT INTO break_record (break, what, detail, actor, reason, request_id)
+    SELECT 1, 'resolved', 'b', 'ann', 'why', 'req_1' WHERE false`,
+  operator_action: `INSERT INTO operator_action (actor, request_id, action, subject, reason, outcome)
+    VALUES ('ann', 'req_1', 'a', 'b', 'why', 'done')`,
+  adjustment: `INSERT INTO adjustment (source, destination, amount, currency, reason, proposed_by, key, fingerprint)
+    VALUES ('a', 'b', 1, 'EUR', 'why', 'ann', 'k', 'f')`,
   shard_identity: `INSERT INTO shard_identity (only_row, shard, partitions) VALUES (false, 7, 64)`
 }
 
@@ -110,8 +126,9 @@ const mayInsert: Readonly<Record<Role, ReadonlyArray<string>>> = {
   api: ["account", "transfer", "idempotency_key", "event"],
   relay: ["lease", "relay_cursor"],
   ledger: ["account", "verdict", "journal", "hold", "event", "lease", "consumer_position"],
-  reconciler: ["event", "lease", "sealed_block"],
-  auditor: []
+  reconciler: ["event", "lease", "sealed_block", "break"],
+  auditor: [],
+  operator: ["event", "break_record", "operator_action", "adjustment"]
 }
 
 const asked: ReadonlyArray<LedgerEvent["type"]> = [
@@ -130,7 +147,8 @@ const mayWrite: Readonly<Record<Role, ReadonlyArray<string>>> = {
   relay: [],
   ledger: everyType,
   reconciler: [...asked, "transfer.recalled", "transfer.expiry_due"],
-  auditor: []
+  auditor: [],
+  operator: ["transfer.requested", "transfer.recalled", "transfer.expiry_due"]
 }
 
 /** Which columns each role may change. */
@@ -138,13 +156,23 @@ const mayUpdate: Readonly<Record<Role, ReadonlyArray<string>>> = {
   api: [],
   relay: ["lease.holder", "relay_cursor.position"],
   ledger: ["balance.posted", "transfer.status", "lease.holder", "consumer_position.next_offset"],
-  reconciler: ["lease.holder"],
-  auditor: []
+  reconciler: ["lease.holder", "break.status"],
+  auditor: [],
+  operator: ["break.status", "adjustment.transfer_id"]
 }
 
 const only = (names: ReadonlyArray<string>) => names.length === 0 ? "nothing" : `${names.join(", ")} and nothing else`
 
-const neverChanged = ["journal", "hold", "verdict", "event", "idempotency_key", "sealed_block"]
+const neverChanged = [
+  "journal",
+  "hold",
+  "verdict",
+  "event",
+  "idempotency_key",
+  "sealed_block",
+  "break_record",
+  "operator_action"
+]
 
 layer(Shard.layer.pipe(Layer.provideMerge(TestPostgres.layer)), { excludeTestServices: true, timeout: "2 minutes" })(
   "grants",
@@ -193,6 +221,31 @@ layer(Shard.layer.pipe(Layer.provideMerge(TestPostgres.layer)), { excludeTestSer
           expect(yield* attempt(role, "SET session_replication_role = replica")).toBe(denied)
         }))
     }
+
+    it.effect("the reconciler says what it found, and never that somebody explained it; an operator, nothing else", () =>
+      Effect.gen(function*() {
+        const saying = (what: string, by: string) =>
+          `WITH found AS (SELECT 1) INSERT INTO break_record (break, what, detail${by === "" ? "" : ", actor, reason"})
+          SELECT 1, '${what}', 'c'${by} FROM found`
+        const explained = saying("resolved", ", 'ann', 'why'")
+        // 23503: the policy let it through, and there is no such break
+        expect(yield* attempt("reconciler", saying("opened", ""))).toBe("23503")
+        expect(yield* attempt("reconciler", explained)).toBe(denied)
+        expect(yield* attempt("operator", explained)).toBe("23503")
+        expect(yield* attempt("operator", saying("closed", ""))).toBe(denied)
+      }))
+
+    it.effect("one operator alone makes no adjustment, whoever writes it", () =>
+      Effect.gen(function*() {
+        expect(
+          yield* attempt(
+            "owner",
+            `INSERT INTO adjustment (source, destination, amount, currency, reason, proposed_by, key, fingerprint,
+              approved_by, approved_at, transfer_id)
+            VALUES ('a', 'b', 1, 'EUR', 'why', 'ann', 'k', 'f', 'ann', now(), 'trf')`
+          )
+        ).toBe("23514")
+      }))
 
     it.effect("the api cannot write a balance, and opens accounts at zero", () =>
       Effect.gen(function*() {

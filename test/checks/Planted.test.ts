@@ -5,6 +5,7 @@
 import type { PgClient } from "@effect/sql-pg"
 import { expect, layer } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
+import { decideBreaks, type StandingBreak } from "#domain/reconciliation/Breaks.ts"
 import type { ShardId } from "#domain/sharding/ShardMap.ts"
 import { connect } from "#infra/postgres/Postgres.ts"
 import { TestPostgres, type TestShards } from "../support/TestPostgres.ts"
@@ -709,7 +710,26 @@ layer(HealthyBooks.layer.pipe(Layer.provideMerge(TestPostgres.layer)), {
         const runs = yield* check(copies)
         const numbers = new Map(runs.map(({ check }) => [check.name, check.number]))
         const names = new Set(runs.flatMap(({ violations }) => violations.map(({ check }) => check)))
-        expect([...names].toSorted((a, b) => (numbers.get(a) ?? "") < (numbers.get(b) ?? "") ? -1 : 1)).toEqual(found)
+        const inOrder = (names: Iterable<string>) =>
+          [...names].toSorted((a, b) => (numbers.get(a) ?? "") < (numbers.get(b) ?? "") ? -1 : 1)
+        expect(inOrder(names)).toEqual(found)
+
+        // Exactly these are opened as breaks, and closed by a run that finds all mended.
+        const mended = runs.map((run) => ({ ...run, violations: [] }))
+        const opened = copies.urls.flatMap((_, shard) => {
+          const { open } = decideBreaks(shard, [], runs)
+          const standing = open.map((one, number): StandingBreak => ({
+            ...one,
+            number: BigInt(number),
+            status: "open"
+          }))
+          const again = decideBreaks(shard, standing, runs)
+          expect([again.open, again.close, again.see.length]).toEqual([[], [], open.length])
+          const gone = decideBreaks(shard, standing, mended)
+          expect([gone.open, gone.see, gone.close.length]).toEqual([[], [], open.length])
+          return open
+        })
+        expect(inOrder(new Set(opened.map(({ invariant }) => invariant)))).toEqual(found)
       }))
   }
 

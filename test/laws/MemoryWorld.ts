@@ -1,5 +1,6 @@
 /** The world of the laws in memory. */
 import { Duration, Effect, Layer } from "effect"
+import * as MemoryBreaks from "#infra/memory/MemoryBreaks.ts"
 import * as MemoryChecks from "#infra/memory/MemoryChecks.ts"
 import * as MemoryDatabases from "#infra/memory/MemoryDatabases.ts"
 import * as MemoryIntake from "#infra/memory/MemoryIntake.ts"
@@ -24,7 +25,8 @@ export const layer = Layer.effect(
           MemoryIntake.layer,
           MemorySilentTransfers.layer,
           MemoryQueries.layer,
-          MemoryChecks.layer
+          MemoryChecks.layer,
+          MemoryBreaks.layer
         ).pipe(Layer.provide(MemoryDatabases.layer({ map, shards })))
       ))
     return {

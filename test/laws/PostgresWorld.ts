@@ -1,7 +1,7 @@
 /** The world of the laws on PostgreSQL. */
 import { Duration, Effect, Layer, Predicate } from "effect"
 import { SqlError } from "effect/sql"
-import { connect } from "#infra/postgres/Postgres.ts"
+import * as PgBreaks from "#infra/postgres/PgBreaks.ts"
 import * as PgChecks from "#infra/postgres/PgChecks.ts"
 import * as PgIntake from "#infra/postgres/PgIntake.ts"
 import * as PgLeases from "#infra/postgres/PgLeases.ts"
@@ -9,6 +9,7 @@ import * as PgQueries from "#infra/postgres/PgQueries.ts"
 import * as PgShardLog from "#infra/postgres/PgShardLog.ts"
 import * as PgShards from "#infra/postgres/PgShards.ts"
 import * as PgSilentTransfers from "#infra/postgres/PgSilentTransfers.ts"
+import { connect } from "#infra/postgres/Postgres.ts"
 import { ShardDatabases } from "#infra/postgres/ShardDatabases.ts"
 import { TestPostgres } from "../support/TestPostgres.ts"
 import { map, World } from "./World.ts"
@@ -28,7 +29,8 @@ export const layer = Layer.effect(
           PgIntake.layer(),
           PgSilentTransfers.layer,
           PgQueries.layer,
-          PgChecks.layer
+          PgChecks.layer,
+          PgBreaks.layer
         ).pipe(Layer.provide(ShardDatabases.layer({ ...shards, role: "postgres", maxConnections: 6 })))
       )))
     return {

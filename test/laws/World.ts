@@ -14,6 +14,7 @@ import type { LogRecord } from "#domain/messaging/EventLog.ts"
 import { ShardLog } from "#domain/messaging/ShardLog.ts"
 import { Amount } from "#domain/money/Amount.ts"
 import { Currency, exponents } from "#domain/money/Currency.ts"
+import type { Breaks } from "#domain/reconciliation/Breaks.ts"
 import type { Checks } from "#domain/reconciliation/Checks.ts"
 import type { SilentTransfers } from "#domain/reconciliation/SilentTransfers.ts"
 import type { Leases } from "#domain/sharding/Leases.ts"
@@ -25,7 +26,7 @@ import type { Capture, Terms } from "#domain/transfer/TransferEvent.ts"
 import * as TransferId from "#domain/transfer/TransferId.ts"
 import { random } from "#infra/Entropy.ts"
 
-export type Ports = Shards | ShardLog | Leases | Intake | SilentTransfers | Queries | Checks
+export type Ports = Shards | ShardLog | Leases | Intake | SilentTransfers | Queries | Checks | Breaks
 
 export class World extends Context.Service<World, {
   /** A process that is there from the beginning. */

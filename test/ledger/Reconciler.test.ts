@@ -6,6 +6,7 @@ import { EventLog, type LogRecord } from "#domain/messaging/EventLog.ts"
 import { SilentTransfers } from "#domain/reconciliation/SilentTransfers.ts"
 import { type InstructionEvent, Intake } from "#domain/transfer/Intake.ts"
 import { random } from "#infra/Entropy.ts"
+import * as PgBreaks from "#infra/postgres/PgBreaks.ts"
 import * as PgChecks from "#infra/postgres/PgChecks.ts"
 import { ShardDatabases } from "#infra/postgres/ShardDatabases.ts"
 import { ledgerWorker } from "../../apps/ledger/LedgerWorker.ts"
@@ -77,7 +78,7 @@ layer(TestPostgres.layer, { excludeTestServices: true })("the reconciler", (it) 
           subject: first?.subject
         })
       }
-    }).pipe(Effect.provide(Layer.provideMerge(PgChecks.layer, Layer.fresh(world)))))
+    }).pipe(Effect.provide(Layer.provideMerge(Layer.merge(PgBreaks.layer, PgChecks.layer), Layer.fresh(world)))))
 
   it.effect("finds instructions that got no answer, with what asked them, and those alone", () =>
     Effect.gen(function*() {

@@ -1,4 +1,5 @@
 /** The adapters in memory keep the laws that those on PostgreSQL keep. */
+import { breaksLaws } from "../laws/BreaksLaws.ts"
 import { checksLaws } from "../laws/ChecksLaws.ts"
 import { consumerPositionsLaws } from "../laws/ConsumerPositionsLaws.ts"
 import { intakeLaws } from "../laws/IntakeLaws.ts"
@@ -19,3 +20,4 @@ intakeLaws("the intake in memory", layer)
 silentTransfersLaws("silent transfers in memory", layer)
 queriesLaws("queries in memory", layer)
 checksLaws("checks in memory", layer)
+breaksLaws("breaks in memory", layer)

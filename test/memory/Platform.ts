@@ -7,6 +7,7 @@ import type { Account } from "#domain/account/Account.ts"
 import { LedgerEventJson } from "#domain/ledger/LedgerEvent.ts"
 import { EventLog } from "#domain/messaging/EventLog.ts"
 import { type ShardId, type ShardMap } from "#domain/sharding/ShardMap.ts"
+import * as MemoryBreaks from "#infra/memory/MemoryBreaks.ts"
 import * as MemoryChecks from "#infra/memory/MemoryChecks.ts"
 import * as MemoryDatabases from "#infra/memory/MemoryDatabases.ts"
 import * as MemoryEventLog from "#infra/memory/MemoryEventLog.ts"
@@ -48,6 +49,7 @@ export const process = ({ log, map, shards }: Machines, { holder, leaseTime, ...
       MemoryIntake.layer,
       MemorySilentTransfers.layer,
       MemoryQueries.layer,
+      MemoryBreaks.layer,
       MemoryChecks.layer,
       MemoryLeases.layer({ holder, timeToLive: leaseTime }),
       Layer.succeed(EventLog, MemoryEventLog.over(log))

@@ -2,8 +2,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit } from "effect"
 import { even } from "#domain/sharding/ShardMap.ts"
-import { MemoryShard } from "#infra/memory/MemoryShard.ts"
 import * as MemoryDatabases from "#infra/memory/MemoryDatabases.ts"
+import { MemoryShard } from "#infra/memory/MemoryShard.ts"
 
 const map = even(1, 8)
 

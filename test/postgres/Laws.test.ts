@@ -1,4 +1,5 @@
 /** The adapters on PostgreSQL keep the laws of their ports. */
+import { breaksLaws } from "../laws/BreaksLaws.ts"
 import { checksLaws } from "../laws/ChecksLaws.ts"
 import { consumerPositionsLaws } from "../laws/ConsumerPositionsLaws.ts"
 import { intakeLaws } from "../laws/IntakeLaws.ts"
@@ -19,3 +20,4 @@ intakeLaws("the intake on PostgreSQL", layer)
 silentTransfersLaws("silent transfers on PostgreSQL", layer)
 queriesLaws("queries on PostgreSQL", layer)
 checksLaws("checks on PostgreSQL", layer)
+breaksLaws("breaks on PostgreSQL", layer)

@@ -5,6 +5,7 @@
 import { Clock, Context, Duration, Effect, Fiber, Layer, type Scheduler } from "effect"
 import { AppendAmbiguous, EventLog, EventLogUnavailable, type LogRecord } from "#domain/messaging/EventLog.ts"
 import type { ShardLog } from "#domain/messaging/ShardLog.ts"
+import type { Breaks } from "#domain/reconciliation/Breaks.ts"
 import type { Checks } from "#domain/reconciliation/Checks.ts"
 import type { SilentTransfers } from "#domain/reconciliation/SilentTransfers.ts"
 import type { Leases } from "#domain/sharding/Leases.ts"
@@ -18,7 +19,7 @@ import type { Chance } from "./Chance.ts"
 import type { Rates } from "./Plan.ts"
 import type { Virtual } from "./Virtual.ts"
 
-export type Ports = Shards | ShardLog | Leases | Intake | SilentTransfers | Checks | EventLog
+export type Ports = Shards | ShardLog | Leases | Intake | SilentTransfers | Checks | Breaks | EventLog
 
 /** What all processes of a run have in common. */
 export interface Surroundings {

@@ -5,12 +5,16 @@
 import { HttpApi, OpenApi } from "effect/http-api"
 import * as Documented from "#infra/http/Documented.ts"
 import { SystemGroup } from "#infra/http/System.ts"
+import { AuditGroup } from "./Audit.ts"
+import { BreaksGroup } from "./Breaks.ts"
 import { ShardsGroup } from "./Shards.ts"
 import { StatusGroup } from "./Status.ts"
 
 export const AdminApi = HttpApi.make("counterpoise-admin")
   .add(StatusGroup)
   .add(ShardsGroup)
+  .add(BreaksGroup)
+  .add(AuditGroup)
   .add(SystemGroup)
   // All that is wrong is said at once, and what is not known is refused.
   .annotate(HttpApi.PayloadParseOptions, { errors: "all", onExcessProperty: "error" })

@@ -42,7 +42,12 @@ export interface CheckOptions {
   readonly atRest: boolean
   /** For how long a transfer may be silent, or an event wait for the relay. */
   readonly grace: Duration.Duration
+  /** The checks to run, by name; all of them unless given. */
+  readonly only?: ReadonlySet<string>
 }
+
+/** Is the check to be run? */
+export const isWanted = ({ only }: CheckOptions, { name }: Check): boolean => only === undefined || only.has(name)
 
 /** One check as it was run, on one shard or over all. */
 export interface Run {
@@ -60,7 +65,7 @@ export const mostViolations = 1_000
 export class Checks extends Context.Service<Checks, {
   /** All checks that there are. */
   readonly all: ReadonlyArray<Check>
-  /** Runs every check on every shard and over all shards. It only reads. */
+  /** Runs the checks on every shard and over all shards. It only reads. */
   readonly run: (options: CheckOptions) => Effect.Effect<ReadonlyArray<Run>, ShardUnavailable>
 }>()("counterpoise/domain/reconciliation/Checks") {}
 
@@ -357,8 +362,10 @@ export interface Looks<E, R> {
 export const checkAcross = Effect.fnUntraced(function*<E, R>(
   map: ShardMap,
   { late, ruled, stood }: Looks<E, R>,
-  { atRest }: CheckOptions
+  options: CheckOptions
 ) {
+  const wanted = acrossChecks.filter((check) => isWanted(options, check))
+  if (wanted.length === 0) return []
   const shards = [...new Set(map.homes)]
   const everywhere = <A>(look: (shard: ShardId) => Effect.Effect<A, E, R>) =>
     Effect.forEach(shards, look, { concurrency: 2 })
@@ -377,11 +384,11 @@ export const checkAcross = Effect.fnUntraced(function*<E, R>(
       sums: second.flatMap((look) => look.sums)
     }
   }
-  const suspects = atRest ? [] : withoutVerdict(looks)
+  const suspects = options.atRest ? [] : withoutVerdict(looks)
   const third = suspects.length === 0 ? [] : yield* everywhere((shard) => late(shard, suspects))
   const evidence: Evidence = { ...looks, late: third.flat() }
   const millis = (yield* Clock.currentTimeMillis) - begun
-  return acrossChecks.map((check): Run => ({
+  return wanted.map((check): Run => ({
     check,
     shard: null,
     millis,

@@ -187,6 +187,9 @@ export const registry = {
     "More was to be captured than was authorized. The transfer is still authorized: capture its amount or less, under a " +
       "fresh idempotency key."
   ),
+  // What operators ask
+  break_not_found: kind(404, "Break not found", "There is no break with this id."),
+  break_closed: kind(409, "Break closed", "The check finds it no more: there is nothing left to explain."),
   revision_mismatch: kind(
     412,
     "Revision mismatch",
@@ -334,6 +337,14 @@ export const operated = [
   "unknown_parameter",
   "validation_failed",
   "shard_unavailable"
+] as const satisfies ReadonlyArray<Code>
+
+/** What every operation that an operator decides about may answer. */
+export const decided = [
+  ...operated,
+  "malformed_json",
+  "payload_too_large",
+  "unsupported_media_type"
 ] as const satisfies ReadonlyArray<Code>
 
 /** What every operation that takes a body may answer. */

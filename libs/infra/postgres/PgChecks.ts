@@ -14,6 +14,7 @@ import {
   type CheckOptions,
   Checks,
   type ClearingEvidence,
+  isWanted,
   mostViolations,
   type SumEvidence,
   type TransferEvidence,
@@ -162,7 +163,11 @@ export const layer = Layer.effect(
     })
 
     const checkShard = (options: CheckOptions) => (shard: ShardId) =>
-      snapshot(shard, options, (sql) => Effect.forEach(onEachShard, (check) => ask(sql, shard, check)))
+      snapshot(shard, options, (sql) =>
+        Effect.forEach(
+          onEachShard.filter((check) => isWanted(options, check)),
+          (check) => ask(sql, shard, check)
+        ))
 
     const verdicts = (sql: PgClient.PgClient, shard: ShardId, of?: ReadonlyArray<string>) =>
       Effect.map(

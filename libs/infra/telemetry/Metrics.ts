@@ -1,6 +1,7 @@
 /** Every metric of the platform, named once. Base units; labels of few values, never ids. */
 import { Effect, Metric } from "effect"
 import type { Changes } from "#domain/ledger/Batch.ts"
+import type { Severity } from "#domain/reconciliation/Checks.ts"
 
 export const transfersEnded = Metric.counter("transfers_total", {
   description: "transfers that reached a state, by status",
@@ -36,6 +37,12 @@ export const relayPosition = Metric.gauge("relay_position", {
 export const askedAgain = Metric.counter("reconciler_asked_again_total", {
   description: "events appended because a transfer or an instruction got no answer, by type",
   incremental: true
+})
+export const breaksOpen = Metric.gauge("breaks_open", {
+  description: "disagreements that stand and nobody has explained, by severity"
+})
+export const lastChecked = Metric.gauge("reconciler_last_success_timestamp_seconds", {
+  description: "when all checks, or a sample of them, were last run to their end, since 1970"
 })
 export const violations = Metric.gauge("reconciler_violations", {
   description: "rows that break an invariant, found by the last check"
@@ -102,6 +109,20 @@ export const carried = Effect.fnUntraced(function*(shard: number, events: number
   yield* Metric.update(Metric.withAttributes(eventsPublished, shardLabel(shard)), events)
   yield* Metric.update(Metric.withAttributes(relayPosition, shardLabel(shard)), upTo)
 })
+
+/** Takes note that checks were run to their end; what all of them found is shown until they are run again. */
+export const checked = Effect.fnUntraced(function*(kind: "full" | "sample", found: number, atMillis: number) {
+  if (kind === "full") yield* Metric.update(violations, found)
+  yield* Metric.update(Metric.withAttributes(lastChecked, { kind }), Math.floor(atMillis / 1000))
+})
+
+/** Counts the open breaks of all shards. */
+export const breaks = (severities: ReadonlyArray<Severity>) =>
+  Effect.forEach(["critical", "warning"] as const, (severity) =>
+    Metric.update(
+      Metric.withAttributes(breaksOpen, { severity }),
+      severities.filter((each) => each === severity).length
+    ), { discard: true })
 
 /** What the notifier shows of itself while it has the lease. */
 export interface NotifierState {
