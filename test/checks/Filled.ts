@@ -124,8 +124,7 @@ const statements = (shard: ShardId, size: Size): ReadonlyArray<string> => {
      SELECT account_id, coalesce(posted, 0), coalesce(sequence, 0)
      FROM account
      LEFT JOIN (SELECT DISTINCT ON (account_id) account_id, posted, sequence FROM line
-                ORDER BY account_id, sequence DESC) AS last USING (account_id)`,
-    "ANALYZE"
+                ORDER BY account_id, sequence DESC) AS last USING (account_id)`
   ]
 }
 
@@ -164,6 +163,10 @@ export const fill = Effect.fn("fill")(function*(
           options.progress?.(shard, index + 1, all.length)
         }
       }))
+      // Rows as they are after some time: known to be committed, and on disk. Whoever reads a row first would pay for both.
+      yield* sql`SELECT set_config('statement_timeout', '0', false)`
+      yield* sql`VACUUM (FREEZE, ANALYZE)`.unprepared
+      yield* sql`CHECKPOINT`.unprepared
     }))
   }
 })
