@@ -46,6 +46,45 @@ export const bugs: Readonly<Record<string, ReadonlyArray<Edit>>> = {
       to: `shardLog.advance(lease, "log", upTo)`
     }
   ],
+  "the worker moves its place before the effects are committed, and nobody asks again": [{
+    file: "apps/ledger/LedgerWorker.ts",
+    from: `    const decided = yield* shards.transact(
+      shard,
+      Effect.gen(function*() {
+        const ledger = yield* Ledger
+        const positions = yield* ConsumerPositions
+`,
+    to: `    const early = [...moves.values()].flatMap((now) => {
+      const was = places.get(now.partition)
+      return was === undefined || was.next === now.next ? [] : [{ was, now }]
+    })
+    yield* shards.transact(
+      shard,
+      ConsumerPositions.use((positions) => positions.advance(log.identity, lease.epoch, early))
+    )
+    const decided = yield* shards.transact(
+      shard,
+      Effect.gen(function*() {
+        const ledger = yield* Ledger
+`
+  }, {
+    file: "apps/ledger/LedgerWorker.ts",
+    from: "        yield* positions.advance(log.identity, lease.epoch, advanced)\n",
+    to: ""
+  }, {
+    file: "libs/domain/reconciliation/SilentTransfers.ts",
+    from: `if ("event" in silent) return silent.instruction.status === "open" ? silent.event : undefined`,
+    to: `return undefined`
+  }],
+  "what was seen is not looked at, and a request is decided whatever it came to": [{
+    file: "apps/ledger/LedgerWorker.ts",
+    from: "const isNew = record.position > (place.seen.get(record.source) ?? 0n)",
+    to: "const isNew = true"
+  }, {
+    file: protocol,
+    from: `transfer.status === "requested" ? request(view, transfer) : []`,
+    to: `request(view, transfer)`
+  }],
   "the worker keeps its places when the log is another": [{
     file: "libs/infra/memory/MemoryConsumerPositions.ts",
     from: "if (found?.log === log) return",
@@ -71,6 +110,33 @@ export const bugs: Readonly<Record<string, ReadonlyArray<Edit>>> = {
       to: `transfer.status === "authorized" || transfer.status === "held" ? cancel(transfer, expired) : []`
     }
   ],
+  "a recall is answered without a ruling": [{
+    file: protocol,
+    from: "return given === undefined ? refuse(termsOf(event), from, reason) : [sayAgain(given)]",
+    to: `return given === undefined
+    ? refuse(termsOf(event), from, reason).filter(({ _tag }) => _tag !== "Ruled")
+    : [sayAgain(given)]`
+  }],
+  "an authorization expires by the clock of whoever looks": [{
+    file: "libs/infra/memory/MemorySilentTransfers.ts",
+    from: "const now = yield* databases.nowMillis(shard)",
+    to: "const now = yield* Clock.currentTimeMillis"
+  }, {
+    file: "libs/infra/memory/MemorySilentTransfers.ts",
+    from: "import { Duration, Effect, Layer }",
+    to: "import { Clock, Duration, Effect, Layer }"
+  }],
+  "a balance is written outside the transaction": [{
+    file: "libs/infra/memory/MemoryLedger.ts",
+    from: "shard.balances.put(transaction, id, { ...balance, version: balance.version + 1n })",
+    to: `shard.balances.put(transaction, id, { ...balance, version: balance.version + 1n })
+    shard.balances.replace(new Map(shard.balances.rows).set(id, { ...balance, version: balance.version + 1n }))`
+  }],
+  "of those who wait for the log, only one is woken": [{
+    file: "libs/infra/memory/MemoryEventLog.ts",
+    from: "const woken = [...log.waiting]\n            log.waiting.clear()",
+    to: "const woken = [...log.waiting].slice(0, 1)\n            for (const one of woken) log.waiting.delete(one)"
+  }],
   "a recall refuses what was credited": [{
     file: protocol,
     from: "return given === undefined ? refuse(termsOf(event), from, reason) : [sayAgain(given)]",
@@ -86,11 +152,11 @@ export const bugs: Readonly<Record<string, ReadonlyArray<Edit>>> = {
     from: `: transfer.status === "cancelled"
           ? []`,
     to: `: transfer.status === "cancelled"
-          ? [hold(movingTerms(transfer), "released")]`
+          ? [ended(transfer, "released")]`
   }],
   "what is cancelled stays held": [{
     file: protocol,
-    from: `    hold(terms, "released"),
+    from: `    ended(transfer, "released"),
     { _tag: "Moved", transfer: { ...transfer, status: "cancelled", reason } },`,
     to: `{ _tag: "Moved", transfer: { ...transfer, status: "cancelled", reason } },`
   }],

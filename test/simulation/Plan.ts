@@ -90,6 +90,8 @@ export type HowOften = "once" | "twice in a batch" | "again"
 
 export interface Plan {
   readonly seed: number
+  /** What everything is drawn from that is drawn while it runs: who goes on, how long each thing takes, what is lost. */
+  readonly order: number
   readonly shards: number
   readonly partitions: number
   readonly clients: number
@@ -147,6 +149,7 @@ export const drawn = (seed: number, chance: Chance): Plan => {
   const rate = (most: number) => !inHealth && chance.happens(0.4) ? chance.next() * most : 0
   const platform = {
     seed,
+    order: seed,
     shards: chance.one([2, 2, 2, 3, 1]),
     partitions: 8,
     clients: 1 + chance.below(5),

@@ -3,6 +3,7 @@
  * the books are looked at by everybody who can.
  */
 import { Cause, Duration, Effect, Exit, References, Schedule } from "effect"
+import type { LogRecord } from "#domain/messaging/EventLog.ts"
 import { Checks, violationsOf } from "#domain/reconciliation/Checks.ts"
 import { shardOfAccount } from "#domain/sharding/ShardMap.ts"
 import { ended } from "#domain/transfer/Transfer.ts"
@@ -40,7 +41,7 @@ export const planOf = (seed: number): Plan => drawn(seed, new Chance(seed, "plan
 
 /** Runs what is planned. What happens in it is told to `listener` in the end, if there is one. */
 export const run = (plan: Plan, listener?: (story: ReadonlyArray<string>) => void): Report => {
-  const chance = new Chance(plan.seed)
+  const chance = new Chance(plan.order)
   const virtual = new Virtual({
     chance: chance.for("order"),
     interruption: plan.interruption,
@@ -164,10 +165,9 @@ const itAll = Effect.fnUntraced(function*(
   const rests = yield* cameToRest("4 minutes")
   // Now nothing may change any more.
   yield* Effect.sleep("500 millis")
-  for (const { events, id } of shards) {
-    for (const { occurredAtMillis, position, subject, type } of events) {
-      virtual.tell(() => `shard ${id} at ${occurredAtMillis - beginsAtMillis} wrote ${position}: ${type} of ${subject}`)
-    }
+  const written = shards.flatMap(({ events, id }) => events.map((event) => ({ id, ...event })))
+  for (const { id, occurredAtMillis, position, subject, type } of written.toSorted(byTime)) {
+    virtual.tell(() => `shard ${id} at ${occurredAtMillis - beginsAtMillis} wrote ${position}: ${type} of ${subject}`)
   }
 
   const models = shards.map(asModel)
@@ -185,16 +185,19 @@ const itAll = Effect.fnUntraced(function*(
     ...clients.astonished,
     ...broken,
     ...violationsOf(found).map(({ check, detail, subject }) => `${check}: ${subject}, ${detail}`),
-    ...audit(surroundings.machines, clients)
+    ...audit(surroundings.machines, clients, plan)
   ]
 })
+
+const byTime = (a: LogRecord, b: LogRecord) => a.occurredAtMillis - b.occurredAtMillis
 
 /** Is there a transfer that has not ended, an instruction without an answer, or an event that was not carried and read? */
 const isUnderWay = ({ late, machines: { log, shards } }: Surroundings): boolean =>
   late.size > 0 || shards.some((shard) => {
     const [open] = shard.open()
     if (open !== undefined) return true
-    if ((shard.cursors.rows.get(log.identity) ?? 0n) < (shard.events.at(-1)?.position ?? 0n)) return true
+    const carriedTo = log.writers.get(shard.id)?.position ?? 0n
+    if ((shard.events.at(-1)?.position ?? carriedTo) > carriedTo) return true
     for (const { instruction } of shard.instructions.rows.values()) if (instruction.status === "open") return true
     for (const [partition, { next }] of shard.places.rows) {
       if (next < BigInt(log.partitions.get(partition)?.length ?? 0)) return true

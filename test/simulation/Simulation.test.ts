@@ -5,11 +5,20 @@ import { Socket } from "node:net"
 import { bugs, canBePlanted } from "./Bugs.ts"
 import { Chance } from "./Chance.ts"
 import { withoutTheRealWorld } from "./Guard.ts"
+import { healthy, type Plan } from "./Plan.ts"
+import { regressions } from "./Regressions.ts"
 import { planOf, run } from "./Run.ts"
+import { shrink } from "./Shrink.ts"
 import { Stuck, Virtual } from "./Virtual.ts"
+import { runAll } from "./Workers.ts"
 
 const virtual = (seed: number, interruption = 0) =>
   new Virtual({ chance: new Chance(seed), interruption, beginsAtMillis: 0, mostSteps: 100_000 })
+
+const easilyFound: ReadonlyArray<keyof typeof bugs> = [
+  "a hold is released because it is old",
+  "the relay moves its cursor before the log has acknowledged"
+]
 
 describe("the simulator", () => {
   it("finds nothing wrong with the platform, whatever strikes it", () => {
@@ -20,6 +29,32 @@ describe("the simulator", () => {
     const [once, again, other] = [run(planOf(7)), run(planOf(7)), run(planOf(8))]
     expect(again).toEqual(once)
     expect(other.trace).not.toBe(once.trace)
+  })
+
+  it("goes on finding nothing in what once went wrong", () => {
+    expect(regressions.length).toBeGreaterThan(0)
+    for (const { found, plan } of regressions) expect([found, run(plan).wrong]).toEqual([found, []])
+  })
+
+  it("finds bugs that are planted, in processes of their own", { timeout: 120_000 }, async () => {
+    for (const bug of easilyFound) {
+      const lines = await runAll(
+        { from: 1, count: 60, processes: 1, bug },
+        (so) => so.some(({ wrong }) => wrong.length > 0)
+      )
+      expect([bug, lines.some(({ wrong }) => wrong.length > 0)]).toEqual([bug, true])
+    }
+  })
+
+  it("leaves out of a plan whatever it fails without", () => {
+    const plan = { ...planOf(2), strikes: planOf(2).strikes.map((strike, index) => ({ ...strike, shard: index })) }
+    const needs = ({ rates, strikes, wishes }: Plan) =>
+      wishes.some(({ number }) => number === 3) && strikes.some(({ shard }) => shard === 7) && rates.appendLate > 0
+    const failing = { ...plan, rates: { ...plan.rates, appendLate: 0.1, commitLost: 0.1 } }
+    expect(needs(failing)).toBe(true)
+    const smallest = shrink(failing, needs)
+    expect(smallest).toMatchObject({ wishes: [{ number: 3 }], strikes: [{ shard: 7 }], processes: 1, latencyMillis: 0 })
+    expect(smallest.rates).toEqual({ ...healthy, appendLate: 0.1 })
   })
 
   it("can plant each of its bugs: the text that it replaces is there", () => {

@@ -7,12 +7,16 @@
  *   npm run simulate -- --seed 17              one run, again bit by bit, and what it was like
  *   npm run simulate -- --bugs                 plants each bug in turn, and says how many seeds it takes to find it
  *   npm run simulate -- --bug "…" --seeds 500  one of them
+ *   npm run simulate -- --bug "…" --seed 17    one run with it
  *
  * A terminal is told in words, and of how far it has come; a pipe gets a line of JSON for each run that went wrong and one
  * for all. Ends with 1 where something was found that should not have been, or was not found that should have been.
  */
 import { parseArgs } from "node:util"
-import { bugs } from "./Bugs.ts"
+import { bugs, plant } from "./Bugs.ts"
+import type { Plan } from "./Plan.ts"
+import { regressions } from "./Regressions.ts"
+import { shrink } from "./Shrink.ts"
 import { commit, progress, say } from "./Telling.ts"
 import { type Line, most, runAll, type Seeds } from "./Workers.ts"
 
@@ -34,10 +38,13 @@ const sum = (lines: ReadonlyArray<Line>, of: (line: Line) => number) =>
 const wentWrong = (lines: ReadonlyArray<Line>) => lines.filter(({ wrong }) => wrong.length > 0)
 
 /** More runs than this that went wrong are counted, and not told one by one. */
-const mostTold = 20
+const mostTold = 5
 
 const many = async (seeds: Seeds) => {
   const begun = performance.now()
+  const { run } = await import("./Run.ts")
+  const again = regressions.filter(({ plan }) => run(plan).wrong.length > 0)
+  for (const { found } of again) say({ regression: found }, `✘ went wrong again: ${found}`)
   let wrong = 0
   const lines = await runAll(seeds, (so) => {
     wrong += so.at(-1)?.wrong.length === 0 ? 0 : 1
@@ -52,6 +59,7 @@ const many = async (seeds: Seeds) => {
     to: lines.at(-1)?.seed,
     seeds: lines.length,
     wentWrong: failed.map(({ seed }) => seed),
+    regressions: regressions.length,
     ranTwice: lines.filter(({ isCompared }) => isCompared).length,
     transfers: sum(lines, ({ transfers }) => transfers),
     strikes: sum(lines, ({ strikes }) => strikes),
@@ -67,7 +75,7 @@ const many = async (seeds: Seeds) => {
       `the same. ${result.transfers} transfers, ${result.strikes} strikes, ${result.theirMinutes} minutes of their time in ` +
       `${result.seconds} seconds of ours`
   )
-  return failed.length === 0
+  return failed.length === 0 && again.length === 0
 }
 
 /** A bug that was found so many times is found. */
@@ -95,13 +103,23 @@ const hunt = async (bug: string, seeds: Seeds) => {
   return found.length > 0
 }
 
+/** What is wrong, without the names and numbers: a smaller plan must go wrong in one of the ways in which the first one did. */
+const kindsOf = ({ wrong }: Pick<Line, "wrong">) => new Set(wrong.map((each) => each.replaceAll(/\S*\d\S*/g, "…")))
+
+/** Runs one seed, and then again; where it goes wrong, the least of it that still does so is looked for. */
 const one = async (seed: number) => {
   const { planOf, run } = await import("./Run.ts")
-  const plan = planOf(seed)
-  let story: ReadonlyArray<string> = []
-  const report = run(plan, (told) => story = told)
-  const isSame = report.trace === run(plan).trace
-  const whole = { commit: commit(), ...report, isSame, plan, story }
+  const told = (plan: Plan) => {
+    let story: ReadonlyArray<string> = []
+    const report = run(plan, (whole) => story = whole)
+    return { ...report, plan, story }
+  }
+  const report = told(planOf(seed))
+  const isSame = report.trace === run(report.plan).trace
+  const kinds = kindsOf(report)
+  const fails = (smaller: Plan) => [...kindsOf(run(smaller))].some((kind) => kinds.has(kind))
+  const smallest = report.wrong.length === 0 ? null : told(shrink(report.plan, fails))
+  const whole = { commit: commit(), ...report, isSame, smallest }
   say(whole, JSON.stringify(whole, null, 2))
   if (!isSame) say({ seed, isSame }, `✘ seed ${seed} ran otherwise the second time`)
   return report.wrong.length === 0 && isSame
@@ -115,6 +133,7 @@ const inTurn = async (names: ReadonlyArray<string>, seeds: Seeds) => {
 
 const minutes = Number(values.minutes)
 const seeds: Seeds = { from: Number(values.from), count: Number(values.seeds), processes: Number(values.processes) }
+if (values.seed !== undefined && values.bug !== undefined) plant(values.bug)
 const isWell = values.seed !== undefined
   ? await one(Number(values.seed))
   : values.bug !== undefined

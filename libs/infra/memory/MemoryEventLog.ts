@@ -65,7 +65,7 @@ export const over = (log: Log): EventLog["Service"] => {
             for (const record of records) {
               if (!keepsReplays && record.position <= state.position) continue
               append(record)
-              state.position = record.position
+              if (record.position > state.position) state.position = record.position
             }
             // Taken out before they are told: a reader whose partitions got nothing waits again at once.
             const woken = [...log.waiting]
