@@ -3,6 +3,8 @@ import { NodeServices } from "@effect/platform-node"
 import { Cause, Console, Effect, Layer, Logger, Option, Predicate, References } from "effect"
 import { CliError, Command } from "effect/cli"
 import { accounts } from "./commands/Accounts.ts"
+import { audit } from "./commands/Audit.ts"
+import { breaks } from "./commands/Breaks.ts"
 import { consumers } from "./commands/Consumers.ts"
 import { doctor } from "./commands/Doctor.ts"
 import { ledger } from "./commands/Ledger.ts"
@@ -26,7 +28,20 @@ export const counterpoise = Command.make("counterpoise").pipe(
       ...meanings.map(([code, meaning]) => `  ${code}  ${meaning}`)
     ].join("\n")
   ),
-  Command.withSubcommands([status, doctor, transfers, accounts, ledger, shards, relay, consumers, replay, migrate]),
+  Command.withSubcommands([
+    status,
+    doctor,
+    breaks,
+    transfers,
+    accounts,
+    ledger,
+    shards,
+    relay,
+    consumers,
+    replay,
+    audit,
+    migrate
+  ]),
   Command.withGlobalFlags([Format])
 )
 

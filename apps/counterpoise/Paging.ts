@@ -17,6 +17,24 @@ export const pages = <A, Place, E, R>(
     (after) => Effect.map(page(after, mostPerPage), ({ next, rows }) => [rows, Option.fromNullOr(next)] as const)
   )
 
+/** The most that the operators' API gives at once. */
+const mostAtOnce = 200
+
+/** All rows of a list of the operators' API, page after page, as many as are wanted. */
+export const asked = <A, E, R>(
+  wanted: number,
+  page: (query: { readonly limit: number; readonly after?: string }) => Effect.Effect<
+    { readonly data: ReadonlyArray<A>; readonly next_cursor: string | null },
+    E,
+    R
+  >
+): Stream.Stream<A, E, R> =>
+  Stream.paginate(undefined as string | undefined, (after) =>
+    Effect.map(
+      page({ limit: Math.min(wanted, mostAtOnce), ...(after === undefined ? {} : { after }) }),
+      ({ data, next_cursor }) => [data, Option.fromNullOr(next_cursor)] as const
+    )).pipe(Stream.take(wanted))
+
 /** `--limit`: how many rows at most. */
 export const limit = Flag.Int("limit").pipe(
   Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1_000_000_000 }))),
