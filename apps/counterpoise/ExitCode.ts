@@ -57,6 +57,8 @@ const byTag: Readonly<Record<string, ExitCode>> = {
   SchemaMismatch: exitCodes.conflict,
   WrongShard: exitCodes.conflict,
   WrongConsumer: exitCodes.conflict,
+  WrittenTo: exitCodes.conflict,
+  EventsMissing: exitCodes.conflict,
   TimeoutError: exitCodes.timeout
 }
 

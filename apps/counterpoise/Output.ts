@@ -203,3 +203,9 @@ export const bold = (text: string) => onlyWhereColoured(1, text)
 
 /** A text in the colour of a word. */
 export const coloured = (word: "ok" | "warning" | "wrong", text: string) => onlyWhereColoured(colours[word], text)
+
+/** How far long work is: over itself, on a terminal only. */
+export const progress = (text: string) =>
+  Effect.sync(() => {
+    if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${text}`)
+  })

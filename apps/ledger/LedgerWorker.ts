@@ -13,7 +13,7 @@ import { fromJson, type LedgerEvent } from "#domain/ledger/LedgerEvent.ts"
 import { acting } from "#domain/ledger/Protocol.ts"
 import { ConsumerPositions, type Place } from "#domain/messaging/ConsumerPositions.ts"
 import { type Delivered, EventLog } from "#domain/messaging/EventLog.ts"
-import { type Lease, whileHolding } from "#domain/sharding/Leases.ts"
+import { type Lease, Leases, whileHolding } from "#domain/sharding/Leases.ts"
 import { partitionsOf, type ShardId, shardOfAccount } from "#domain/sharding/ShardMap.ts"
 import { Shards } from "#domain/sharding/Shards.ts"
 import * as Metrics from "#infra/telemetry/Metrics.ts"
@@ -24,12 +24,14 @@ const mostPerBatch = 1_000
 export const ledgerWorker = (shard: ShardId) => whileHolding(shard, "ledger", work)
 
 const work = Effect.fnUntraced(function*(lease: Lease) {
+  const leases = yield* Leases
   const log = yield* EventLog
   const shards = yield* Shards
   const { shard } = lease
   const isHome = (account: string) => shardOfAccount(shards.map, account) === shard
   const partitions = partitionsOf(shards.map, shard)
 
+  yield* leases.examine(lease, { position: yield* log.frontier(shard), by: "the event log" })
   const loaded = yield* shards.transact(
     shard,
     ConsumerPositions.use((positions) => positions.load(log.identity, partitions))

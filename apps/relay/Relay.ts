@@ -8,7 +8,7 @@
 import { Duration, Effect } from "effect"
 import { EventLog } from "#domain/messaging/EventLog.ts"
 import { ShardLog } from "#domain/messaging/ShardLog.ts"
-import { type Lease, whileHolding } from "#domain/sharding/Leases.ts"
+import { type Lease, Leases, whileHolding } from "#domain/sharding/Leases.ts"
 import type { ShardId } from "#domain/sharding/ShardMap.ts"
 import * as Metrics from "#infra/telemetry/Metrics.ts"
 
@@ -21,8 +21,10 @@ export const relay = (shard: ShardId) => whileHolding(shard, "relay", work)
 
 const work = Effect.fnUntraced(function*(lease: Lease) {
   const log = yield* EventLog
+  const leases = yield* Leases
   const shardLog = yield* ShardLog
   const { shard } = lease
+  yield* leases.examine(lease, { position: yield* log.frontier(shard), by: "the event log" })
   const writer = yield* log.writer(shard)
   let position = yield* shardLog.cursor(shard, log.identity)
   let pause = shortestPauseMillis

@@ -37,6 +37,8 @@ const members: Readonly<Record<string, string>> = {
   client: "Who asked",
   reverses: "The transfer whose money this one brings back, in whole or in part",
   instruction: "The id of what the client asked, under which the answer is kept",
+  expiresIn: "After how many seconds the authorization ends, if it is not captured",
+  askedWith: "The idempotency key that the client asked with, its scope, and the SHA-256 of the request",
   reason: "Why: a stable code, and prose for people",
   account: "The id of the account",
   floor: "The least that may be available, in minor units; null is unlimited",

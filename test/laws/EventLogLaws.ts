@@ -307,6 +307,36 @@ export const eventLogLaws = <E>(name: string, declares: Capabilities, logs: Laye
         expect(yield* refusal(new Map([[0, 2n ** 62n]]))).toMatchObject({ partition: 0, asked: 2n ** 62n, end })
       }))
 
+    it.effect("knows how far each shard has come, and a reader how far it is", () =>
+      Effect.gen(function*() {
+        const { bounds, frontier, reader, writer } = yield* log
+        expect(yield* frontier(0)).toBe(0n)
+        const records = [record(0, 3, 0), record(0, 7, 1), record(0, 9, 0), record(0, 12, 5)]
+        yield* (yield* writer(0)).append(records)
+        // Others' records lie behind theirs, in every partition.
+        for (let position = 20; position < 24; position++) {
+          yield* (yield* writer(1)).append(
+            allPartitions.flatMap((partition) =>
+              Array.from({ length: 40 }, (_, index) => record(1, position * 1_000 + partition * 40 + index, partition))
+            ).toSorted((a, b) => Number(a.position - b.position))
+          )
+        }
+        expect(yield* frontier(0)).toBe(12n)
+        expect(yield* frontier(1)).toBe(23_319n)
+        expect(yield* frontier(2)).toBe(0n)
+
+        const end = (yield* bounds([3])).get(3)?.end ?? 0n
+        const reading = yield* reader(fromTheBeginning([3]))
+        expect(reading.next(3)).toBe(0n)
+        yield* takeAll(reading, 160)
+        // What takes up the last offsets may be no record.
+        yield* Effect.repeat(Effect.timeoutOption(reading.take(1), "20 millis"), {
+          until: () => (reading.next(3) ?? 0n) >= end
+        })
+        expect(reading.next(3)).toBe(end)
+        expect(reading.next(4)).toBe(undefined)
+      }))
+
     it.effect("lets take wait while there is nothing, delivers what comes then, and never more than was asked for", () =>
       Effect.gen(function*() {
         const { reader, writer } = yield* log

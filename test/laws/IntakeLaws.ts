@@ -127,9 +127,16 @@ export const intakeLaws = <E>(name: string, world: Layer.Layer<World, E>) =>
               reason: null,
               reverses: null
             })
-          expect(yield* told(ends)).toEqual([
-            { type: "transfer.requested", ...intent.terms, capture: "manual", client: "client" }
-          ])
+          const { client, fingerprint, idempotencyKey } = intent.request
+          expect(yield* told(ends)).toEqual([{
+            type: "transfer.requested",
+            ...intent.terms,
+            capture: "manual",
+            client: "client",
+            expiresIn: intent.expiresInSeconds,
+            // A shard that lost the key learns it again from here.
+            askedWith: { client, scope: `transfer:${intent.terms.source}`, key: idempotencyKey, fingerprint }
+          }])
         })
     )
 
@@ -321,7 +328,9 @@ export const intakeLaws = <E>(name: string, world: Layer.Layer<World, E>) =>
         })
         expect(yield* accountNow(id)).toEqual(expected)
         const { balance: _, id: account_, status: __, ...rest } = expected
-        expect(yield* told(ends)).toEqual([{ type: "account.opened", account: account_, ...rest }])
+        expect(yield* told(ends)).toMatchObject([
+          { type: "account.opened", account: account_, ...rest, askedWith: { scope: `account:${account_}` } }
+        ])
       }))
 
     law("answers the opening of an account asked again with the account as it is by now", () =>
@@ -463,7 +472,7 @@ export const intakeLaws = <E>(name: string, world: Layer.Layer<World, E>) =>
         expect(yield* instruct(event)).toEqual({ replayed: false, record: expected })
         const { instructions } = yield* know(0, { instructions: new Set([event.instruction]) })
         expect(instructions.get(event.instruction)).toEqual(expected)
-        expect(yield* told(ends)).toEqual([event])
+        expect(yield* told(ends)).toMatchObject([{ ...event, askedWith: { scope: `capture:${of.transfer}` } }])
       }))
 
     law("knows what each instruction asks", () =>

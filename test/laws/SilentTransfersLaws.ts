@@ -124,7 +124,7 @@ export const silentTransfersLaws = <E>(name: string, world: Layer.Layer<World, E
           )
           expect(found.map(({ instruction }) => instruction.id)).not.toContain(answered.instruction)
           const [silent] = found.filter(({ instruction }) => instruction.id === open.instruction)
-          expect(silent?.event).toEqual(open)
+          expect(silent?.event).toMatchObject(open)
           expect(yield* findInstructions(patient)).toEqual([])
           expect(yield* findInstructions(impatient, 0)).toEqual([])
         })

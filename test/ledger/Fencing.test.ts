@@ -77,6 +77,7 @@ const believer = Effect.gen(function*() {
           Effect.tap((lease) => Effect.sync(() => had ??= Option.getOrUndefined(lease)))
         ),
       renew: () => Effect.void,
+      examine: () => Effect.void,
       release: () => Effect.void
     })
   )

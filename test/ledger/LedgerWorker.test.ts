@@ -277,6 +277,7 @@ const unguardedLeases = Layer.effect(
       timeToLive: Duration.seconds(2),
       acquire: (shard, role) => Effect.succeedSome({ shard, role, epoch: 1n }),
       renew: () => Effect.void,
+      examine: () => Effect.void,
       release: () => Effect.void
     })
   })

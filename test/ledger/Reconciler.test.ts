@@ -93,7 +93,7 @@ layer(TestPostgres.layer, { excludeTestServices: true })("the reconciler", (it) 
       const now = { requested: Duration.zero, held: Duration.hours(1) }
       expect(yield* silent.findInstructions(0, never, 10)).toEqual([])
       expect(yield* silent.findInstructions(1, now, 10)).toEqual([])
-      expect(yield* silent.findInstructions(0, now, 10)).toEqual([{
+      expect(yield* silent.findInstructions(0, now, 10)).toMatchObject([{
         instruction: { id: freezing, asks: "freeze", subject: alice, amount: null, status: "open", reason: null },
         event: { type: "account.freeze_requested", account: alice, instruction: freezing }
       }])

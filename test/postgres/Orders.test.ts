@@ -114,9 +114,14 @@ const its = ({ of: { destination, source, transfer }, told }: Runner, event: Led
 const sameAs = (event: LedgerEvent) => (other: LedgerEvent): boolean =>
   JSON.stringify(plainly(event)) === JSON.stringify(plainly(other))
 
-/** But for what the model and the shards say in other words. */
+/** But for what the model and the shards say in other words, and for the keys that the model does not know. */
 const plainly = (event: LedgerEvent) => {
-  const { reason, ...rest } = { reason: { code: "" }, ...event }
+  const { askedWith: _, expiresIn: __, reason, ...rest } = {
+    askedWith: undefined,
+    expiresIn: undefined,
+    reason: { code: "" },
+    ...event
+  }
   return Object.entries({ ...rest, code: reason.code }).map(([name, value]) => `${name} ${value}`).toSorted()
 }
 

@@ -52,10 +52,6 @@ const rowsOf = ({ differences, tables }: ReplayReport): ReadonlyArray<Output.Row
   }))
 ]
 
-/** Over itself, on a terminal: how far it is. */
-const onTerminal = (text: string) =>
-  Effect.sync(() => process.stderr.isTTY && process.stderr.write(`\r\u001b[K${text}`))
-
 /** `counterpoise replay` */
 export const replay = Command.make(
   "replay",
@@ -74,13 +70,13 @@ export const replay = Command.make(
       live,
       shadow,
       told: (progress: { readonly events: number; readonly position: bigint; readonly of: bigint }) =>
-        onTerminal(`${progress.events} events, position ${progress.position} of ${progress.of}`)
+        Output.progress(`${progress.events} events, position ${progress.position} of ${progress.of}`)
     }
     const report = yield* Effect.ensuring(
       from === "log"
         ? replayShard({ ...options, events: fromLog })
         : Effect.provide(replayShard({ ...options, events: fromEventLogOf(map) }), Processes.eventLog, { local: true }),
-      onTerminal("")
+      Output.progress("")
     )
     const rate = Math.round(report.events / Math.max(report.seconds, 0.001))
     yield* Output.say(

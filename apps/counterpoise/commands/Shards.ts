@@ -8,6 +8,7 @@ import * as Settings from "#infra/Settings.ts"
 import { hostOf } from "../doctor/Databases.ts"
 import * as Output from "../Output.ts"
 import * as Platform from "../Platform.ts"
+import { recover } from "./Recover.ts"
 
 const holderOf = (pulse: Pulse, role: string): string => {
   const lease = pulse.leases.find((each) => each.role === role)
@@ -75,5 +76,5 @@ const ranges = (numbers: ReadonlyArray<number>): string => {
 
 export const shards = Command.make("shards").pipe(
   Command.withDescription("The shards"),
-  Command.withSubcommands([list])
+  Command.withSubcommands([list, recover])
 )

@@ -5,13 +5,14 @@ import { Schema } from "effect"
 import { InstructionId } from "../ledger/Instruction.ts"
 import { Sum } from "../money/Amount.ts"
 import { Currency } from "../money/Currency.ts"
+import { askedWith } from "../transfer/IdempotencyKey.ts"
 import { AccountId, AccountKind, Side } from "./Account.ts"
 
 const fact = <const Type extends string>(type: Type) =>
   Schema.Struct({ type: Schema.Literal(type), account: AccountId })
 
 const instruction = <const Type extends string>(type: Type) =>
-  Schema.Struct({ type: Schema.Literal(type), account: AccountId, instruction: InstructionId })
+  Schema.Struct({ type: Schema.Literal(type), account: AccountId, instruction: InstructionId, ...askedWith })
 
 export const AccountEvent = Schema.Union([
   Schema.Struct({
@@ -21,7 +22,8 @@ export const AccountEvent = Schema.Union([
     normalSide: Side,
     currency: Currency,
     floor: Schema.NullOr(Sum),
-    ceiling: Schema.NullOr(Sum)
+    ceiling: Schema.NullOr(Sum),
+    ...askedWith
   }),
   instruction("account.freeze_requested"),
   instruction("account.unfreeze_requested"),

@@ -133,6 +133,8 @@ export class EventLog extends Context.Service<EventLog, {
   readonly reader: (
     from: ReadonlyMap<number, bigint>
   ) => Effect.Effect<EventLogReader, EventLogUnavailable | OffsetOutOfRange, Scope.Scope>
+  /** The highest position of a shard that this log is known to hold; 0 where it holds none. */
+  readonly frontier: (source: ShardId) => Effect.Effect<bigint, EventLogUnavailable>
   /** The offsets that partitions hold now. */
   readonly bounds: (
     partitions: ReadonlyArray<number>

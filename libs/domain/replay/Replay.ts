@@ -6,8 +6,8 @@
  * which message that was follows from the event and from what the books say at that point: so the message is decided once
  * more, by the same code, and must be answered by the same event, byte for byte.
  *
- * What leaves no event cannot be made again: idempotency keys, references, descriptions and metadata, and the refusal of an
- * instruction, unless one that came later was followed.
+ * What leaves no event cannot be made again: references, descriptions and metadata, and the refusal of an instruction, unless
+ * one that came later was followed.
  */
 import { Result, Schema } from "effect"
 import { type Account, emptyBalance } from "../account/Account.ts"
@@ -21,6 +21,7 @@ import { decide } from "../ledger/Protocol.ts"
 import type { LogRecord } from "../messaging/EventLog.ts"
 import { type ShardId, type ShardMap, shardOfAccount } from "../sharding/ShardMap.ts"
 import type { Transfer, Verdict } from "../transfer/Transfer.ts"
+import type { IdempotencyKey } from "../transfer/IdempotencyKey.ts"
 import { type Terms, termsOf, type TransferEvent } from "../transfer/TransferEvent.ts"
 
 /** An event of a shard's log does not follow from those before it: it is not this shard's log, or was not written by this code. */
@@ -43,17 +44,25 @@ export interface At<A> {
   readonly millis: number
 }
 
+interface Requested {
+  readonly client: string
+  readonly expiresInSeconds: number | null
+}
+
 /** What a replay of some events writes; of what was there before, its new state, to be written over what was read. */
 export interface Rebuilt {
   readonly events: ReadonlyArray<LogRecord>
   readonly opened: ReadonlyArray<At<Account>>
   readonly accounts: ReadonlyArray<Account>
-  readonly requested: ReadonlyArray<At<Transfer> & { readonly client: string; readonly changedAtMillis: number }>
+  readonly requested: ReadonlyArray<At<Transfer> & Requested & { readonly changedAtMillis: number }>
+  readonly keys: ReadonlyArray<At<IdempotencyKey> & { readonly resource: string }>
   readonly transfers: ReadonlyArray<At<Transfer>>
   readonly holds: ReadonlyArray<At<HoldRecord>>
   readonly journals: ReadonlyArray<At<Journal>>
   readonly verdicts: ReadonlyArray<At<Verdict>>
-  readonly asked: ReadonlyArray<At<Instruction> & { readonly answeredAtMillis: number | null }>
+  readonly asked: ReadonlyArray<
+    At<Instruction> & { readonly client: string | null; readonly answeredAtMillis: number | null }
+  >
   readonly answered: ReadonlyArray<At<Instruction>>
 }
 
@@ -126,8 +135,9 @@ export class Replay {
   readonly #open = new Map<string, Array<InstructionId>>()
   readonly #events: Array<LogRecord> = []
   readonly #opened = new Map<string, number>()
-  readonly #requested = new Map<string, { readonly client: string; readonly millis: number }>()
-  readonly #asked = new Map<string, number>()
+  readonly #requested = new Map<string, Requested & { readonly millis: number }>()
+  readonly #keys: Array<At<IdempotencyKey> & { readonly resource: string }> = []
+  readonly #asked = new Map<string, { readonly client: string | null; readonly millis: number }>()
   readonly #changedAt = new Map<string, number>()
   readonly #ruledAt = new Map<string, number>()
   readonly #answeredAt = new Map<string, number>()
@@ -193,10 +203,12 @@ export class Replay {
         ...clearing.map((account) => ({ it: account, millis: at(this.#changedAt, account.id) }))
       ],
       accounts: balances.filter(({ id }) => this.#known.accounts.has(id) && !this.#opened.has(id)),
-      requested: [...this.#requested].flatMap(([id, { client, millis }]) => {
+      requested: [...this.#requested].flatMap(([id, requested]) => {
         const it = this.#batch.transfer(id)
-        return it === undefined ? [] : [{ it, client, millis, changedAtMillis: this.#changedAt.get(id) ?? millis }]
+        const changedAtMillis = this.#changedAt.get(id) ?? requested.millis
+        return it === undefined ? [] : [{ it, ...requested, changedAtMillis }]
       }),
+      keys: this.#keys,
       transfers: transfers.flatMap(({ transfer }) => {
         const id = transfer.terms.transfer
         return this.#requested.has(id) ? [] : [{ it: transfer, millis: at(this.#changedAt, id) }]
@@ -204,9 +216,9 @@ export class Replay {
       holds: this.#written.holds.map((it, index) => ({ it, millis: this.#holds[index] ?? 0 })),
       journals: this.#written.journals.map((it, index) => ({ it, millis: this.#journals[index] ?? 0 })),
       verdicts: verdicts.map((it) => ({ it, millis: at(this.#ruledAt, it.terms.transfer) })),
-      asked: [...this.#asked].flatMap(([id, millis]) => {
+      asked: [...this.#asked].flatMap(([id, asked]) => {
         const it = this.#batch.instruction(id)
-        return it === undefined ? [] : [{ it, millis, answeredAtMillis: this.#answeredAt.get(id) ?? null }]
+        return it === undefined ? [] : [{ it, ...asked, answeredAtMillis: this.#answeredAt.get(id) ?? null }]
       }),
       answered: [...instructions.values()].flatMap((it) =>
         this.#asked.has(it.id) ? [] : [{ it, millis: at(this.#answeredAt, it.id) }]
@@ -216,12 +228,20 @@ export class Replay {
 
   // wishes ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+  /** What was asked about again comes with its key again, or without. */
+  #spend(event: LedgerEvent, resource: string, millis: number) {
+    if ("askedWith" in event && event.askedWith !== undefined) {
+      this.#keys.push({ it: event.askedWith, millis, resource })
+    }
+  }
+
   #openAccount(event: Extract<LedgerEvent, { readonly type: "account.opened" }>, millis: number) {
     const { account: id, ceiling, currency, floor, kind, normalSide } = event
     if (!this.#known.accounts.has(id)) {
       const account = { id, kind, normalSide, currency, status: "open" as const, floor, ceiling, balance: emptyBalance }
       this.#known.accounts.set(id, account)
       this.#opened.set(id, millis)
+      this.#spend(event, id, millis)
     }
     return Result.void
   }
@@ -238,7 +258,8 @@ export class Replay {
       reason: null,
       reverses: event.reverses ?? null
     })
-    this.#requested.set(event.transfer, { client: event.client, millis })
+    this.#spend(event, event.transfer, millis)
+    this.#requested.set(event.transfer, { client: event.client, expiresInSeconds: event.expiresIn ?? null, millis })
   }
 
   #instruct(event: Extract<LedgerEvent, { readonly instruction: InstructionId }>, millis: number) {
@@ -247,7 +268,8 @@ export class Replay {
     const amount = event.type === "transfer.capture_requested" ? event.captured : null
     const subject = subjectOf(event)
     this.#known.instructions.set(id, { id, asks: askedBy[event.type], subject, amount, status: "open", reason: null })
-    this.#asked.set(id, millis)
+    this.#spend(event, id, millis)
+    this.#asked.set(id, { client: event.askedWith?.client ?? null, millis })
     this.#give(subject, id)
   }
 

@@ -21,14 +21,14 @@ export class Shadow extends Context.Service<Shadow, {
 }>()("counterpoise/domain/replay/Shadow") {}
 
 /** A shard's own events in the order of their positions, each once. */
-export interface OwnEvents {
+export interface OwnEvents<E = never> {
   /** Some more of them, and none when there are no more. */
-  readonly next: Effect.Effect<ReadonlyArray<LogRecord>, ShardUnavailable | EventLogUnavailable>
+  readonly next: Effect.Effect<ReadonlyArray<LogRecord>, E | ShardUnavailable | EventLogUnavailable>
 }
 
 /** Replays events into the shadow, and answers how many there were; `told` hears of each stretch that was written. */
-export const replay = Effect.fn("replay")(function*(
-  events: OwnEvents,
+export const replay = Effect.fn("replay")(function*<E = never>(
+  events: OwnEvents<E>,
   told: (progress: { readonly events: number; readonly position: bigint }) => Effect.Effect<void>
 ) {
   const shadow = yield* Shadow

@@ -2,9 +2,9 @@
  * Leases: who works for a shard in a role. At most one process at a time in health; and because "at a time" cannot be had
  * from clocks alone, every lease has an epoch that what it protects checks again.
  */
-import { Context, Duration, Effect, type Option, Schedule, Schema } from "effect"
+import { Context, Duration, Effect, type Option, Predicate, Schedule, Schema } from "effect"
 import type { ShardId } from "./ShardMap.ts"
-import type { ShardUnavailable } from "./Shards.ts"
+import { isBehind, type ShardUnavailable } from "./Shards.ts"
 
 export type Role = "relay" | "ledger" | "reconciler"
 
@@ -31,6 +31,11 @@ export class Leases extends Context.Service<Leases, {
   /** Takes a lease that nobody holds, or that ran out. */
   readonly acquire: (shard: ShardId, role: Role) => Effect.Effect<Option.Option<Lease>, ShardUnavailable>
   readonly renew: (lease: Lease) => Effect.Effect<void, LeaseLost | ShardUnavailable>
+  /** Fails, and lets nobody work for the shard before it has caught up, if somebody has seen more of its log than it has. */
+  readonly examine: (
+    lease: Lease,
+    seen: { readonly position: bigint; readonly by: string }
+  ) => Effect.Effect<void, ShardUnavailable>
   /** Gives a lease back, so that another process need not wait for it to run out. */
   readonly release: (lease: Lease) => Effect.Effect<void, ShardUnavailable>
 }>()("counterpoise/domain/sharding/Leases") {}
@@ -100,7 +105,10 @@ export const whileHeld = Effect.fnUntraced(function*<
     }),
     Effect.catch((error) =>
       Effect.logWarning("work stopped, will begin again", { because: error._tag, why: error.message }).pipe(
-        Effect.andThen(Effect.sleep("200 millis"))
+        // A shard that lost data waits for a person: it is said again, but not all the time.
+        Effect.andThen(
+          Effect.sleep(Predicate.hasProperty(error, "cause") && isBehind(error) ? "5 seconds" : "200 millis")
+        )
       )
     )
   )

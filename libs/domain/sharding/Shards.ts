@@ -1,7 +1,7 @@
 /**
  * The port to the shards: the only door to what writes money.
  */
-import { Context, type Effect, Schema } from "effect"
+import { Context, type Effect, Predicate, Schema } from "effect"
 import type { ConsumerPositions } from "../messaging/ConsumerPositions.ts"
 import type { Ledger } from "../ledger/Ledger.ts"
 import type { ShardId, ShardMap } from "./ShardMap.ts"
@@ -23,6 +23,23 @@ export class ShardUnavailable extends Schema.TaggedError<ShardUnavailable>()("Sh
     }`
   }
 }
+
+/**
+ * Others have seen more of the shard's log than it has: it was restored from an older copy, and lost what came after. It takes
+ * nothing before it has caught up; to go on would be to guess. It comes as the cause of a {@link ShardUnavailable}.
+ */
+export class ShardBehind extends Schema.TaggedError<ShardBehind>()("ShardBehind", {
+  shard: Schema.Int,
+  found: Schema.String
+}) {
+  override get message() {
+    return `shard ${this.shard} was restored from an older copy: ${this.found}. ` +
+      `\`counterpoise shards recover --shard ${this.shard}\` lets it catch up`
+  }
+}
+
+/** Is a shard not available because it lost data? */
+export const isBehind = ({ cause }: { readonly cause: unknown }): boolean => Predicate.isTagged(cause, "ShardBehind")
 
 export class Shards extends Context.Service<Shards, {
   readonly map: ShardMap

@@ -5,7 +5,8 @@
 import { type Account, emptyBalance } from "../account/Account.ts"
 import type { Asks, Instruction } from "../ledger/Instruction.ts"
 import { type LedgerEvent, subjectOf } from "../ledger/LedgerEvent.ts"
-import type { AccountIntent, InstructionEvent, InstructionIntent, TransferIntent } from "./Intake.ts"
+import type { AccountIntent, InstructionEvent, InstructionIntent, Request, TransferIntent } from "./Intake.ts"
+import type { IdempotencyKey } from "./IdempotencyKey.ts"
 import type { Transfer } from "./Transfer.ts"
 import type { Terms } from "./TransferEvent.ts"
 
@@ -23,16 +24,36 @@ const asksOf = {
   "account.close_requested": "close"
 } as const satisfies Record<InstructionEvent["type"], Asks>
 
-export const transferRequested = ({ capture, request, reverses, terms }: TransferIntent): LedgerEvent => ({
-  type: "transfer.requested",
-  ...terms,
-  capture,
-  client: request.client,
-  ...(reverses === null ? {} : { reverses })
+/** The key of a request, as it is kept. */
+const keyOf = ({ client, fingerprint, idempotencyKey }: Request, scope: string): IdempotencyKey => ({
+  client,
+  scope,
+  key: idempotencyKey,
+  fingerprint
 })
 
-export const accountOpened = ({ account }: AccountIntent): LedgerEvent => ({
-  type: "account.opened",
+export const transferRequested = (intent: TransferIntent): LedgerEvent => ({
+  type: "transfer.requested",
+  ...intent.terms,
+  capture: intent.capture,
+  client: intent.request.client,
+  ...(intent.reverses === null ? {} : { reverses: intent.reverses }),
+  ...(intent.expiresInSeconds === null ? {} : { expiresIn: intent.expiresInSeconds }),
+  askedWith: keyOf(intent.request, transferScope(intent))
+})
+
+export const instructionGiven = (intent: InstructionIntent): LedgerEvent => ({
+  ...intent.event,
+  askedWith: keyOf(intent.request, instructionScope(intent))
+})
+
+export const accountOpened = (intent: AccountIntent): LedgerEvent => ({
+  ...opened(intent),
+  askedWith: keyOf(intent.request, accountScope(intent))
+})
+
+const opened = ({ account }: AccountIntent) => ({
+  type: "account.opened" as const,
   account: account.id,
   kind: account.kind,
   normalSide: account.normalSide,

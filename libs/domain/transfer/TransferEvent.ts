@@ -8,6 +8,7 @@ import { AccountId } from "../account/Account.ts"
 import { InstructionId, Reason } from "../ledger/Instruction.ts"
 import { Amount } from "../money/Amount.ts"
 import { Currency } from "../money/Currency.ts"
+import { askedWith } from "./IdempotencyKey.ts"
 import { TransferId } from "./TransferId.ts"
 
 /** What was agreed. In a transfer captured in part, `amount` is the captured amount from then on. */
@@ -36,7 +37,10 @@ export const TransferEvent = Schema.Union([
     capture: Capture,
     client: Schema.String,
     /** The transfer whose money this one brings back, in whole or in part. */
-    reverses: Schema.optionalKey(TransferId)
+    reverses: Schema.optionalKey(TransferId),
+    /** After how many seconds an authorization that was not captured ends. */
+    expiresIn: Schema.optionalKey(Schema.Int),
+    ...askedWith
   }),
   fact("transfer.authorized"),
   fact("transfer.held"),
@@ -48,9 +52,15 @@ export const TransferEvent = Schema.Union([
     ...terms,
     /** The part that shall move; `null` is all of it. */
     captured: Schema.NullOr(Amount),
-    instruction: InstructionId
+    instruction: InstructionId,
+    ...askedWith
   }),
-  Schema.Struct({ type: Schema.Literal("transfer.void_requested"), ...terms, instruction: InstructionId }),
+  Schema.Struct({
+    type: Schema.Literal("transfer.void_requested"),
+    ...terms,
+    instruction: InstructionId,
+    ...askedWith
+  }),
   fact("transfer.expiry_due"),
   fact("transfer.committed"),
   refusal("transfer.rejected"),

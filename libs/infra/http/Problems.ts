@@ -245,6 +245,13 @@ export const registry = {
       "request with the same idempotency key after Retry-After seconds. Other accounts are not affected.",
     true
   ),
+  shard_recovering: kind(
+    503,
+    "Shard recovering",
+    "The database that is home to the account was restored from an older copy, and takes nothing before it has caught up. " +
+      "Nothing was done. Repeat the request with the same idempotency key later. Other accounts are not affected.",
+    true
+  ),
   not_ready: kind(
     503,
     "Not ready",
@@ -328,7 +335,9 @@ export const authenticated = [
 ] as const satisfies ReadonlyArray<Code>
 
 /** What every operation that asks a shard may answer. */
-export const sharded = [...authenticated, "shard_unavailable"] as const satisfies ReadonlyArray<Code>
+export const sharded = [...authenticated, "shard_unavailable", "shard_recovering"] as const satisfies ReadonlyArray<
+  Code
+>
 
 /** What every operation of the operators' API may answer. */
 export const operated = [

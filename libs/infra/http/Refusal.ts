@@ -3,7 +3,7 @@
  */
 import { Data, Effect } from "effect"
 import { HttpServerResponse } from "effect/http"
-import type { ShardUnavailable } from "#domain/sharding/Shards.ts"
+import { isBehind, type ShardUnavailable } from "#domain/sharding/Shards.ts"
 import type { AccountExists, IdempotencyKeyReused, Overloaded, RevisionMismatch } from "#domain/transfer/Intake.ts"
 import { type Code, contentType, type FieldError, type Problem, registry } from "./Problems.ts"
 import { CurrentRequest, type RequestFacts } from "./CurrentRequest.ts"
@@ -69,6 +69,8 @@ export const ofPort = (
       return new Refusal({ code: error.code, detail: error.message })
     case "ShardUnavailable":
       // The cause is the operators' business, not the client's.
-      return new Refusal({ code: "shard_unavailable", detail: `shard ${error.shard} does not answer` })
+      return isBehind(error)
+        ? new Refusal({ code: "shard_recovering", detail: `shard ${error.shard} is being restored` })
+        : new Refusal({ code: "shard_unavailable", detail: `shard ${error.shard} does not answer` })
   }
 }

@@ -41,6 +41,7 @@ import {
   WriterFenced
 } from "#domain/messaging/EventLog.ts"
 import type { ShardId } from "#domain/sharding/ShardMap.ts"
+import { frontierOf } from "./KafkaFrontier.ts"
 
 export interface Options {
   readonly brokers: ReadonlyArray<string>
@@ -658,6 +659,15 @@ const make = Effect.fnUntraced(function*(options: Options) {
     capabilities: { denseOffsets: false, atomicAppends: false, fencesWriters: transactions, durable: true },
     writer,
     reader,
+    frontier: (source) =>
+      frontierOf({ bounds, reader }, Array.from({ length: options.partitions }, (_, partition) => partition), source)
+        .pipe(
+          // What was there a moment ago is not there any more: the next attempt will say why.
+          Effect.catchTag(
+            "OffsetOutOfRange",
+            (cause) => Effect.fail(EventLogUnavailable.make({ operation: "say how far it is", cause }))
+          )
+        ),
     bounds
   })
 })

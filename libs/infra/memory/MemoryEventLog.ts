@@ -140,6 +140,11 @@ export const over = (log: Log): EventLog["Service"] => {
     capabilities: { denseOffsets: true, atomicAppends: true, fencesWriters, durable: false },
     writer,
     reader,
+    frontier: (source) =>
+      Effect.sync(() => {
+        const position = log.writers.get(source)?.position ?? 0n
+        return position < 0n ? 0n : position
+      }),
     bounds: (partitions) =>
       Effect.sync(() => new Map(partitions.map((partition): [number, Bounds] => [partition, boundsOf(partition)])))
   })

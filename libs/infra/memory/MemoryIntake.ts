@@ -16,6 +16,7 @@ import {
 import {
   accountOpened,
   accountScope,
+  instructionGiven,
   instructionScope,
   newAccount,
   newInstruction,
@@ -155,7 +156,7 @@ export const layer = Layer.effect(
             }
             const row = { instruction, event, createdAtMillis: transaction.begunAtMillis }
             database.instructions.put(transaction, instruction.id, row)
-            database.announce(transaction, [announcement(event, request)])
+            database.announce(transaction, [announcement(instructionGiven(intent), request)])
             return true
           }))
         if (isFresh) return { replayed: false, record: instruction }

@@ -41,6 +41,9 @@ export const layer = ({ holder, timeToLive }: LeaseOptions) =>
               leases.put(transaction, role, { ...found, expiresAtMillis: transaction.nowMillis() + lasting })
             })),
 
+        // Shards in memory are never restored.
+        examine: () => Effect.void,
+
         release: ({ epoch, role, shard }) =>
           databases.transact(shard, (transaction, { leases }) =>
             Effect.gen(function*() {

@@ -31,6 +31,11 @@ const tables = {
     from: "hold",
     order: "transfer_id, leg, number"
   },
+  idempotency_key: {
+    row: "client, scope, key, fingerprint, resource_id",
+    from: "idempotency_key",
+    order: "client, scope, key"
+  },
   instruction: {
     row: "instruction_id, asks, subject, amount, status = 'done'",
     from: "instruction",

@@ -259,6 +259,13 @@ const make = Effect.fnUntraced(function*(options: Options) {
       })
     )
 
+  const frontier = (source: ShardId) =>
+    sql<{ readonly position: bigint }>`
+      SELECT greatest(position, 0) AS position FROM log_writer WHERE source_shard = ${source}`.pipe(
+      Effect.catch(unavailable("say how far it is")),
+      Effect.map((rows) => rows[0]?.position ?? 0n)
+    )
+
   const writer = Effect.fnUntraced(function*(source: ShardId) {
     yield* verify((yield* identityNow("open a writer")).id, "open a writer")
     // Waits for an append in flight, and is waited for by those to come: they find their epoch outdated.
@@ -419,6 +426,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
     capabilities: { denseOffsets: true, atomicAppends: true, fencesWriters: true, durable: true },
     writer,
     reader,
+    frontier,
     bounds
   })
 })

@@ -29,6 +29,7 @@ import {
 import {
   accountOpened,
   accountScope,
+  instructionGiven,
   instructionScope,
   newAccount,
   newInstruction,
@@ -398,7 +399,7 @@ const recordInstruction = Effect.fnUntraced(function*(
       -- Reads what was inserted above, so this transaction has its id before it draws a position.
       INSERT INTO event (type, subject, key, partition, payload, request_id, traceparent)
       SELECT ${event.type}, ${instruction.subject}, ${keyOf(event)}, ${partitionOf(keyOf(event), partitions)}::int4,
-        ${toJson(event)}::json, ${request.requestId}, ${request.traceparent}
+        ${toJson(instructionGiven(intent))}::json, ${request.requestId}, ${request.traceparent}
       FROM asked
     )
     SELECT instruction_id FROM asked`

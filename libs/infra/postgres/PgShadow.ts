@@ -20,7 +20,7 @@ import { whatItMeans } from "./ShardDatabases.ts"
 
 const instructionRows = Schema.decodeUnknownSync(Schema.Array(InstructionRow))
 
-/** Who asked is not in the event of an instruction. */
+/** Who asked was not always in the event of an instruction. */
 const unknownClient = "unknown"
 
 const none: ReadonlySet<string> = new Set()
@@ -75,13 +75,15 @@ export const make = (sql: PgClient.PgClient, map: ShardMap, shard: ShardId): Sha
     transaction(
       sql,
       Effect.gen(function*() {
+        // A shard that catches up takes nothing but this.
+        yield* sql`SELECT set_config('counterpoise.catching_up', 'on', true)`
         for (const [these, how] of statements(rebuilt)) if (these.length > 0) yield* how
       })
     )
 
   /** In an order in which every guard finds what it asks for. */
   const statements = (
-    { accounts, answered, asked, events, holds, journals, opened, requested, transfers, verdicts }: Rebuilt
+    { accounts, answered, asked, events, holds, journals, keys, opened, requested, transfers, verdicts }: Rebuilt
   ) =>
     [
       [opened, openAccounts(opened)],
@@ -92,6 +94,7 @@ export const make = (sql: PgClient.PgClient, map: ShardMap, shard: ShardId): Sha
       [requested, insertTransfers(requested)],
       [transfers, changeTransfers(transfers)],
       [asked, insertInstructions(asked)],
+      [keys, insertKeys(keys)],
       [answered, answerInstructions(answered)],
       [events, insertEvents(events)]
     ] as const
@@ -185,17 +188,15 @@ export const make = (sql: PgClient.PgClient, map: ShardMap, shard: ShardId): Sha
     const given = holds.map(({ it }) => it)
     return sql`
       INSERT INTO hold (transfer_id, number, account_id, change, amount, created_at)
-      SELECT transfer_id,
-        (SELECT count(*) FROM hold WHERE hold.transfer_id = t.transfer_id AND leg = 1)
-          + row_number() OVER (PARTITION BY transfer_id ORDER BY ordinality),
-        account_id, change, amount::numeric, to_timestamp(millis / 1000.0)
+      SELECT transfer_id, number, account_id, change, amount::numeric, to_timestamp(millis / 1000.0)
       FROM unnest(
         ${texts(given.map(({ transfer }) => transfer))}::text[],
+        ${int4s(given.map(({ number }) => number))}::int4[],
         ${texts(given.map(({ account }) => account))}::text[],
         ${texts(given.map(({ change }) => change))}::text[],
         ${numerics(given.map(({ amount }) => amount))}::text[],
         ${millisOf(holds)}::int8[]
-      ) WITH ORDINALITY AS t (transfer_id, account_id, change, amount, millis, ordinality)`
+      ) AS t (transfer_id, number, account_id, change, amount, millis)`
   }
 
   const insertTransfers = (requested: Rebuilt["requested"]) => {
@@ -203,9 +204,10 @@ export const make = (sql: PgClient.PgClient, map: ShardMap, shard: ShardId): Sha
     const terms = termsColumns(given.map((transfer) => transfer.terms))
     return sql`
       INSERT INTO transfer (transfer_id, source, destination, amount, currency, capture, moving, status, reason_code,
-        reason_detail, reverses, client, created_at, status_changed_at)
+        reason_detail, reverses, client, expires_at, created_at, status_changed_at)
       SELECT transfer_id, source, destination, amount::numeric, currency, capture, moving::numeric, status, reason_code,
-        reason_detail, reverses, client, to_timestamp(millis / 1000.0), to_timestamp(changed_at_millis / 1000.0)
+        reason_detail, reverses, client, to_timestamp(millis / 1000.0) + make_interval(secs => expires_in),
+        to_timestamp(millis / 1000.0), to_timestamp(changed_at_millis / 1000.0)
       FROM unnest(
         ${terms.transfer}::text[], ${terms.source}::text[], ${terms.destination}::text[], ${terms.amount}::text[],
         ${terms.currency}::text[],
@@ -216,10 +218,11 @@ export const make = (sql: PgClient.PgClient, map: ShardMap, shard: ShardId): Sha
         ${texts(given.map(({ reason }) => reason?.detail ?? null))}::text[],
         ${texts(given.map(({ reverses }) => reverses))}::text[],
         ${texts(requested.map(({ client }) => client))}::text[],
+        ${int4s(requested.map(({ expiresInSeconds }) => expiresInSeconds))}::int4[],
         ${millisOf(requested)}::int8[],
         ${int8s(requested.map(({ changedAtMillis }) => BigInt(changedAtMillis)))}::int8[]
       ) AS t (transfer_id, source, destination, amount, currency, capture, moving, status, reason_code, reason_detail,
-        reverses, client, millis, changed_at_millis)`
+        reverses, client, expires_in, millis, changed_at_millis)`
   }
 
   const changeTransfers = (transfers: Rebuilt["transfers"]) => {
@@ -244,13 +247,14 @@ export const make = (sql: PgClient.PgClient, map: ShardMap, shard: ShardId): Sha
     return sql`
       INSERT INTO instruction
         (instruction_id, asks, subject, amount, client, status, reason_code, reason_detail, created_at, answered_at)
-      SELECT instruction_id, asks, subject, amount::numeric, ${unknownClient}, status, reason_code, reason_detail,
+      SELECT instruction_id, asks, subject, amount::numeric, client, status, reason_code, reason_detail,
         to_timestamp(millis / 1000.0), to_timestamp(answered_at_millis / 1000.0)
       FROM unnest(
         ${texts(given.map(({ id }) => id))}::text[],
         ${texts(given.map(({ asks }) => asks))}::text[],
         ${texts(given.map(({ subject }) => subject))}::text[],
         ${numerics(given.map(({ amount }) => amount))}::text[],
+        ${texts(asked.map(({ client }) => client ?? unknownClient))}::text[],
         ${texts(given.map(({ status }) => status))}::text[],
         ${texts(given.map(({ reason }) => reason?.code ?? null))}::text[],
         ${texts(given.map(({ reason }) => reason?.detail ?? null))}::text[],
@@ -258,7 +262,7 @@ export const make = (sql: PgClient.PgClient, map: ShardMap, shard: ShardId): Sha
         ${
       int8s(asked.map(({ answeredAtMillis }) => answeredAtMillis === null ? null : BigInt(answeredAtMillis)))
     }::int8[]
-      ) AS t (instruction_id, asks, subject, amount, status, reason_code, reason_detail, millis, answered_at_millis)`
+      ) AS t (instruction_id, asks, subject, amount, client, status, reason_code, reason_detail, millis, answered_at_millis)`
   }
 
   const answerInstructions = (answered: Rebuilt["answered"]) => {
@@ -275,6 +279,22 @@ export const make = (sql: PgClient.PgClient, map: ShardMap, shard: ShardId): Sha
         ${millisOf(answered)}::int8[]
       ) AS now (instruction_id, status, reason_code, reason_detail, millis)
       WHERE instruction.instruction_id = now.instruction_id AND instruction.status = 'open'`
+  }
+
+  /** A request that was asked about again by the reconciler comes without its key. */
+  const insertKeys = (keys: Rebuilt["keys"]) => {
+    const given = keys.map(({ it }) => it)
+    return sql`
+      INSERT INTO idempotency_key (client, scope, key, fingerprint, resource_id, created_at)
+      SELECT client, scope, key, decode(fingerprint, 'hex'), resource_id, to_timestamp(millis / 1000.0)
+      FROM unnest(
+        ${texts(given.map(({ client }) => client))}::text[],
+        ${texts(given.map(({ scope }) => scope))}::text[],
+        ${texts(given.map(({ key }) => key))}::text[],
+        ${texts(given.map(({ fingerprint }) => fingerprint))}::text[],
+        ${texts(keys.map(({ resource }) => resource))}::text[],
+        ${millisOf(keys)}::int8[]
+      ) AS t (client, scope, key, fingerprint, resource_id, millis)`
   }
 
   /** What is written later gets a position above them. */

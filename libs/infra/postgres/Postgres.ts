@@ -60,8 +60,11 @@ export const sqlState = (error: SqlError.SqlError): string | undefined => {
   return Predicate.hasProperty(cause, "code") && typeof cause.code === "string" ? cause.code : undefined
 }
 
+/** Our own: the shard lost data, and takes nothing (sql/shard/0013_recovery.sql). */
+export const lostData = "CP001"
+
 /** SQLSTATEs that the client library does not call retryable, but which pass: fail-over, restart, too many clients. */
-const passing = new Set(["57P01", "57P02", "57P03", "53300", "25006", "25P03"])
+const passing = new Set(["57P01", "57P02", "57P03", "53300", "25006", "25P03", lostData])
 
 /** Will the same work possibly succeed later? Everything else is a defect of ours. */
 export const isTransient = (error: SqlError.SqlError): boolean =>

@@ -5,9 +5,10 @@ import type { PgClient } from "@effect/sql-pg"
 import { Context, Effect, Layer, type Redacted } from "effect"
 import { SqlError } from "effect/sql"
 import { type ShardId, type ShardMap } from "#domain/sharding/ShardMap.ts"
-import { ShardUnavailable } from "#domain/sharding/Shards.ts"
+import { ShardBehind, ShardUnavailable } from "#domain/sharding/Shards.ts"
 import { verifyIdentity, verifySchema } from "./Migrations.ts"
-import { connect, explained, isTransient } from "./Postgres.ts"
+import { connect, explained, isTransient, lostData, sqlState } from "./Postgres.ts"
+import { examine, seenByOthers } from "./PgRecovery.ts"
 
 export interface ShardDatabaseOptions {
   /** The databases' addresses, in the order of the shards' numbers. */
@@ -46,12 +47,19 @@ export class ShardDatabases extends Context.Service<ShardDatabases, {
         // Nothing is done on a shard before it was seen to be the one it is taken for. A shard that is not ends the
         // process; one that is only down is checked when it is back, and the others are worked meanwhile.
         const verified = new Set<ShardId>()
+        // One that lost data is written down as such, and takes nothing from then on; it can still be read.
+        const look = (shard: ShardId) =>
+          options.role === auditor ? Effect.void : seenByOthers(shard, clients).pipe(
+            Effect.flatMap((seen) => examine(client(shard), shard, seen)),
+            Effect.catchTag("ShardUnavailable", () => Effect.void)
+          )
         const verify = (shard: ShardId) =>
           Effect.suspend(() =>
             verified.has(shard)
               ? Effect.void
               : verifySchema(client(shard), "shard").pipe(
                 Effect.andThen(verifyIdentity(client(shard), shard, options.map.partitions)),
+                Effect.andThen(look(shard)),
                 Effect.andThen(Effect.sync(() => verified.add(shard)))
               )
           )
@@ -70,7 +78,13 @@ export class ShardDatabases extends Context.Service<ShardDatabases, {
               shard,
               verify(shard).pipe(
                 Effect.catchTags({ SchemaMismatch: Effect.die, WrongShard: Effect.die, PlatformError: Effect.die }),
-                Effect.andThen(Effect.suspend(() => work(client(shard))))
+                Effect.andThen(Effect.suspend(() => work(client(shard)))),
+                // What answers next may be another server, with an older copy.
+                Effect.tapError((error) =>
+                  Effect.sync(() =>
+                    SqlError.isSqlError(error) && error.reason._tag === "ConnectionError" && verified.delete(shard)
+                  )
+                )
               )
             )
         })
@@ -78,9 +92,15 @@ export class ShardDatabases extends Context.Service<ShardDatabases, {
     )
 }
 
+/** Who may only read. */
+const auditor = "counterpoise_auditor"
+
 const explain = (error: { readonly message: string; readonly cause?: unknown }): string =>
   SqlError.isSqlError(error) && error.reason.cause instanceof Error ? error.reason.cause.message : error.message
 
 /** What may pass becomes ShardUnavailable; what can only be our mistake, a defect. */
 export const whatItMeans = <A, E, R>(shard: ShardId, work: Effect.Effect<A, E | SqlError.SqlError, R>) =>
-  explained((cause) => ShardUnavailable.make({ shard, cause }))(work)
+  explained((error) => {
+    const cause = sqlState(error) === lostData ? ShardBehind.make({ shard, found: "it waits to catch up" }) : error
+    return ShardUnavailable.make({ shard, cause })
+  })(work)
