@@ -3,17 +3,19 @@
  * JSON to a file if asked. It fails if the books do not hold after a run; a bar that was missed is said, and no failure.
  */
 import { parseArgs } from "node:util"
-import { writeFileSync } from "node:fs"
+import { readFileSync, writeFileSync } from "node:fs"
 import { Effect, References, Schema } from "effect"
 import { main } from "#infra/Program.ts"
 import { batch } from "./batch/Batch.ts"
 import type { Benchmark } from "./Benchmark.ts"
+import { compared } from "./Compare.ts"
+import { endToEnd } from "./e2e/EndToEnd.ts"
 import { engine } from "./engine/Engine.ts"
 import * as Machine from "./Machine.ts"
 import * as Progress from "./Progress.ts"
 import * as Report from "./Report.ts"
 
-const benchmarks: Readonly<Record<string, Benchmark>> = { engine, batch }
+const benchmarks: Readonly<Record<string, Benchmark>> = { engine, batch, e2e: endToEnd }
 
 /** It was called in a way that means nothing. */
 class Usage extends Schema.TaggedError<Usage>()("Usage", { why: Schema.String }) {
@@ -24,13 +26,17 @@ class Usage extends Schema.TaggedError<Usage>()("Usage", { why: Schema.String })
     return [
       this.why,
       ...each,
-      "  --json FILE       writes the report to a file as JSON, too"
+      "  --json FILE       writes the report to a file as JSON, too",
+      "  npm run bench -- compare A.json B.json: two reports of one benchmark, side by side"
     ].join("\n")
   }
 }
 
 const program = Effect.gen(function*() {
   const [name = "", ...args] = process.argv.slice(2)
+  if (name === "compare" && args.length === 2) {
+    return process.stdout.write(compared(...args.map((file) => readFileSync(file, "utf8"))))
+  }
   const benchmark = benchmarks[name]
   if (benchmark === undefined) return yield* Usage.make({ why: `There is no benchmark "${name}".` })
   const { values } = yield* Effect.try({

@@ -39,7 +39,8 @@ const steady = (perSecond: number, seconds: number): ReadonlyArray<Stage> => [
   { seconds: 0, perSecond },
   { seconds, perSecond }
 ]
-const usual: Profile = {
+/** What the others differ from. */
+export const usual: Profile = {
   title: "",
   stages: steady(200, 120),
   accounts: 1_000,
