@@ -14,10 +14,12 @@ import * as Validation from "#infra/http/Validation.ts"
 import { AdminApi } from "./contract/AdminApi.ts"
 import { text } from "./contract/OpenApiDocument.ts"
 import { CurrentOperator, OperatorAuthorization } from "./contract/Operators.ts"
+import * as AdjustmentHandlers from "./handlers/AdjustmentHandlers.ts"
 import * as AuditHandlers from "./handlers/AuditHandlers.ts"
 import * as BreakHandlers from "./handlers/BreakHandlers.ts"
 import * as ShardHandlers from "./handlers/ShardHandlers.ts"
 import * as StatusHandlers from "./handlers/StatusHandlers.ts"
+import * as TransferHandlers from "./handlers/TransferHandlers.ts"
 import * as SystemHandlers from "./handlers/SystemHandlers.ts"
 
 export interface Options extends Server.Options {
@@ -54,6 +56,8 @@ const layer = ({ build, keys, map }: Options) =>
         StatusHandlers.layer,
         ShardHandlers.layer,
         BreakHandlers.layer(shardsOf(map)),
+        TransferHandlers.layer(map),
+        AdjustmentHandlers.layer(map, shardsOf(map)),
         AuditHandlers.layer(shardsOf(map)),
         SystemHandlers.layer(build)
       ]),

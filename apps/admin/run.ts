@@ -1,8 +1,11 @@
 /** The operators' process: serves their API over the shards it reaches. It is ready without the event log. */
 import { Effect, Layer } from "effect"
 import * as Readiness from "#infra/http/Readiness.ts"
+import * as PgAdjustments from "#infra/postgres/PgAdjustments.ts"
 import * as PgAudit from "#infra/postgres/PgAudit.ts"
 import * as PgBreaks from "#infra/postgres/PgBreaks.ts"
+import * as PgIntake from "#infra/postgres/PgIntake.ts"
+import * as PgInterventions from "#infra/postgres/PgInterventions.ts"
 import * as PgPulses from "#infra/postgres/PgPulses.ts"
 import * as PgQueries from "#infra/postgres/PgQueries.ts"
 import * as PgSilentTransfers from "#infra/postgres/PgSilentTransfers.ts"
@@ -21,7 +24,13 @@ const reading = Layer.provide(
 )
 
 /** What operators do is done as a role of their own, which can ask, and write down who asked; it cannot write money. */
-const acting = Layer.provide(Layer.mergeAll(PgAudit.layer, PgBreaks.layer), Processes.shardDatabases("operator", 2))
+const acting = Layer.provide(
+  Layer.mergeAll(PgAdjustments.layer, PgAudit.layer, PgBreaks.layer, PgInterventions.layer),
+  Processes.shardDatabases("operator", 2)
+)
+
+/** The transfers of adjustments are requested in the ordinary way, by the role that requests transfers. */
+const asking = Layer.provide(PgIntake.layer(), Processes.shardDatabases("api", 2))
 
 /** Operators need their answers most when shards are down: that the process listens is all that it takes. */
 const readiness = Readiness.Readiness.layer([])
@@ -32,7 +41,7 @@ const server = Layer.unwrap(Effect.gen(function*() {
   const patience = yield* Settings.read(Settings.patience)
   return serve({ keys, map, host, port, stepAround: false, build: { version: manifest.version, commit: null } }).pipe(
     Layer.provide(Overview.layer(map, patience)),
-    Layer.provide([reading, acting, readiness, EventLogAtHand.layer(Processes.eventLog)])
+    Layer.provide([reading, acting, asking, readiness, EventLogAtHand.layer(Processes.eventLog)])
   )
 }))
 

@@ -8,8 +8,11 @@ import { HttpApiClient, HttpApiMiddleware } from "effect/http-api"
 import type { EventLog } from "#domain/messaging/EventLog.ts"
 import * as Readiness from "#infra/http/Readiness.ts"
 import { Listening } from "#infra/http/Server.ts"
+import * as PgAdjustments from "#infra/postgres/PgAdjustments.ts"
 import * as PgAudit from "#infra/postgres/PgAudit.ts"
 import * as PgBreaks from "#infra/postgres/PgBreaks.ts"
+import * as PgIntake from "#infra/postgres/PgIntake.ts"
+import * as PgInterventions from "#infra/postgres/PgInterventions.ts"
 import * as PgPulses from "#infra/postgres/PgPulses.ts"
 import * as PgQueries from "#infra/postgres/PgQueries.ts"
 import * as PgSilentTransfers from "#infra/postgres/PgSilentTransfers.ts"
@@ -38,9 +41,10 @@ export const served = Effect.fnUntraced(function*(
     ShardDatabases.layer({ ...shards, role: "counterpoise_auditor" })
   )
   const acting = Layer.provide(
-    Layer.mergeAll(PgAudit.layer, PgBreaks.layer),
+    Layer.mergeAll(PgAdjustments.layer, PgAudit.layer, PgBreaks.layer, PgInterventions.layer),
     ShardDatabases.layer({ ...shards, role: "counterpoise_operator" })
   )
+  const asking = Layer.provide(PgIntake.layer(), ShardDatabases.layer({ ...shards, role: "counterpoise_api" }))
   const layer = serve({
     keys: new Map(Object.entries(keys).map(([name, key]) => [key, name])),
     host: "127.0.0.1",
@@ -49,7 +53,7 @@ export const served = Effect.fnUntraced(function*(
     build: { version: "0.0.0", commit: null }
   }).pipe(
     Layer.provide(Overview.layer(shards.map, impatient)),
-    Layer.provide([reading, acting, Readiness.Readiness.layer([]), EventLogAtHand.layer(log)])
+    Layer.provide([reading, acting, asking, Readiness.Readiness.layer([]), EventLogAtHand.layer(log)])
   )
   const scope = yield* Effect.scope
   const context = yield* Effect.orDie(Layer.buildWithScope(Layer.fresh(layer), scope))

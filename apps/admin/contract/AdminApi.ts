@@ -5,15 +5,19 @@
 import { HttpApi, OpenApi } from "effect/http-api"
 import * as Documented from "#infra/http/Documented.ts"
 import { SystemGroup } from "#infra/http/System.ts"
+import { AdjustmentsGroup } from "./Adjustments.ts"
 import { AuditGroup } from "./Audit.ts"
 import { BreaksGroup } from "./Breaks.ts"
 import { ShardsGroup } from "./Shards.ts"
 import { StatusGroup } from "./Status.ts"
+import { TransfersGroup } from "./Transfers.ts"
 
 export const AdminApi = HttpApi.make("counterpoise-admin")
   .add(StatusGroup)
   .add(ShardsGroup)
   .add(BreaksGroup)
+  .add(TransfersGroup)
+  .add(AdjustmentsGroup)
   .add(AuditGroup)
   .add(SystemGroup)
   // All that is wrong is said at once, and what is not known is refused.

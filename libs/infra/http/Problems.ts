@@ -189,6 +189,22 @@ export const registry = {
   ),
   // What operators ask
   break_not_found: kind(404, "Break not found", "There is no break with this id."),
+  transfer_not_held: kind(
+    409,
+    "Transfer not held",
+    "Only of a transfer that is held can its destination be asked to rule. Nothing was asked."
+  ),
+  transfer_not_waiting: kind(
+    409,
+    "Transfer not waiting",
+    "Asked again is a transfer that is requested, or authorized and past its time. Recall one that is held. Nothing was asked."
+  ),
+  adjustment_not_found: kind(404, "Adjustment not found", "There is no adjustment with this id."),
+  two_operators_needed: kind(
+    409,
+    "Two operators needed",
+    "Nobody approves what they proposed: another operator must. Nothing was done."
+  ),
   break_closed: kind(409, "Break closed", "The check finds it no more: there is nothing left to explain."),
   revision_mismatch: kind(
     412,
