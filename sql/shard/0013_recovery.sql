@@ -37,7 +37,8 @@ CREATE TRIGGER a_shard_that_lost_data_writes_nothing
   FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_recovering();
 
 GRANT SELECT ON recovery
-  TO counterpoise_api, counterpoise_relay, counterpoise_ledger, counterpoise_reconciler, counterpoise_auditor;
+  TO counterpoise_api, counterpoise_relay, counterpoise_ledger, counterpoise_reconciler, counterpoise_operator,
+     counterpoise_auditor;
 -- Anybody may find that a shard lost data; only its owner may say that it has caught up.
 GRANT INSERT (log_end, seen_to, seen_by) ON recovery
   TO counterpoise_api, counterpoise_relay, counterpoise_ledger, counterpoise_reconciler;

@@ -49,7 +49,7 @@ export class ShardDatabases extends Context.Service<ShardDatabases, {
         const verified = new Set<ShardId>()
         // One that lost data is written down as such, and takes nothing from then on; it can still be read.
         const look = (shard: ShardId) =>
-          options.role === auditor ? Effect.void : seenByOthers(shard, clients).pipe(
+          onlyRead.has(options.role) ? Effect.void : seenByOthers(shard, clients).pipe(
             Effect.flatMap((seen) => examine(client(shard), shard, seen)),
             Effect.catchTag("ShardUnavailable", () => Effect.void)
           )
@@ -92,8 +92,8 @@ export class ShardDatabases extends Context.Service<ShardDatabases, {
     )
 }
 
-/** Who may only read. */
-const auditor = "counterpoise_auditor"
+/** Who looks at shards, and leaves it to those who work on them to say that one lost data. */
+const onlyRead: ReadonlySet<string> = new Set(["counterpoise_auditor", "counterpoise_operator"])
 
 const explain = (error: { readonly message: string; readonly cause?: unknown }): string =>
   SqlError.isSqlError(error) && error.reason.cause instanceof Error ? error.reason.cause.message : error.message
