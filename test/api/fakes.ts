@@ -59,7 +59,12 @@ export class Books {
 
   /** Everything that was written, countable and comparable. */
   get written() {
-    return this.keys.size + this.accounts.size + this.transfers.size + this.instructions.size + this.intents.length
+    return this.recorded + this.intents.length
+  }
+
+  /** The same, but for what came as far as the intake and was refused there. */
+  get recorded() {
+    return this.keys.size + this.accounts.size + this.transfers.size + this.instructions.size
   }
 
   end(id: string): Deferred.Deferred<void> {
