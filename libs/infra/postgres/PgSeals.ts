@@ -49,7 +49,7 @@ interface LoggedRow {
  */
 const loggedColumns = `
   position, ${time("occurred_at")} AS occurred_at, type, subject, request_id, payload::text, key, partition::text,
-  traceparent, journal IS DISTINCT FROM NULL AS posted, transfer_id, leg::text, step, amount::text,
+  traceparent, transfer_id IS NOT NULL AS posted, transfer_id, leg::text, step, amount::text,
   journal.currency::text, debit_account, credit_account, ${time("created_at")} AS created_at, debit_sequence::text,
   debit_posted::text, credit_sequence::text, credit_posted::text`
 
