@@ -25,7 +25,7 @@ import { TransferStatus } from "#domain/transfer/Transfer.ts"
 import { texts } from "./Columns.ts"
 import { transaction } from "./Postgres.ts"
 import { Numeric } from "./Rows.ts"
-import { ShardDatabases } from "./ShardDatabases.ts"
+import { longPatience, ShardDatabases } from "./ShardDatabases.ts"
 
 /** A check that one shard answers by itself: a query of (subject, detail), a row for each violation. */
 export interface ShardCheck extends Check {
@@ -146,7 +146,7 @@ export const layer = Layer.effect(
               set_config('counterpoise.grace', ${`${Duration.toMillis(grace)} milliseconds`}, true)`
             return yield* look(sql)
           })
-        ))
+        ), longPatience)
 
     const everywhere = <A, E>(look: (shard: ShardId) => Effect.Effect<A, E>) =>
       Effect.forEach(databases.shards, look, { concurrency: 2 })

@@ -9,7 +9,7 @@
  * of others through NOTIFY. Notifying transactions commit one after the other, which is why the shards' writers never
  * notify; here it is one per batch of a relay. Polling alone would cost more: 25 ms apart, 3 % of a core.
  */
-import { Deferred, Effect, Latch, Layer, Queue, type Redacted, Schedule, Semaphore } from "effect"
+import { Deferred, type Duration, Effect, Latch, Layer, Queue, type Redacted, Schedule, Semaphore } from "effect"
 import type { SqlError } from "effect/sql"
 import {
   AppendAmbiguous,
@@ -24,12 +24,14 @@ import {
 import type { ShardId } from "#domain/sharding/ShardMap.ts"
 import { int4s, int8s, texts } from "./Columns.ts"
 import { verifySchema } from "./Migrations.ts"
-import { connect, isTransient, sqlState } from "./Postgres.ts"
+import { connect, inTime, isTransient, sqlState } from "./Postgres.ts"
 import { millis } from "./Rows.ts"
 
 export interface Options {
   readonly url: Redacted.Redacted<string>
   readonly maxConnections?: number
+  /** How long an answer is waited for: 20 seconds unless given. */
+  readonly patience?: Duration.Input
 }
 
 /** Where appends are announced; the payload says which process appended, as that one knows already. */
@@ -124,6 +126,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
   const identityNow = (operation: string) =>
     sql<{ readonly id: string; readonly chance: string }>`
       SELECT id, gen_random_uuid() AS chance FROM log_identity`.pipe(
+      inTime(options.patience),
       Effect.catch(unavailable(operation)),
       Effect.map((rows) => rows[0] ?? { id: "nobody", chance: "" })
     )
@@ -181,6 +184,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
       SELECT id, partition, next_offset
       FROM log_identity LEFT JOIN log_head ON partition = ANY(${int4s([...partitions])}::int4[])`
   }).pipe(
+    inTime(options.patience),
     Effect.catch(unavailable("look for events")),
     Effect.tap((rows) => verify(rows[0]?.id ?? "nobody", "look for events")),
     Effect.map((rows) =>
@@ -249,6 +253,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
         coalesce((SELECT min("offset") FROM event_log WHERE partition = wanted.partition), next_offset, 0) AS begin
       FROM unnest(${int4s(partitions)}::int4[]) AS wanted (partition)
       LEFT JOIN log_head ON log_head.partition = wanted.partition`.pipe(
+      inTime(options.patience),
       Effect.catch(unavailable("say what it holds")),
       Effect.map((rows) => {
         learn(rows)
@@ -273,7 +278,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
       INSERT INTO log_writer AS writer (source_shard, epoch, position, position_before)
       VALUES (${source}, 1, -1, -1)
       ON CONFLICT (source_shard) DO UPDATE SET epoch = writer.epoch + 1
-      RETURNING epoch`.pipe(Effect.catch(unavailable("open a writer")))
+      RETURNING epoch`.pipe(inTime(options.patience), Effect.catch(unavailable("open a writer")))
     const epoch = opened?.epoch ?? 0n
     const oneAtATime = yield* Semaphore.make(1)
     let broken: AppendAmbiguous | undefined
@@ -329,6 +334,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
         LEFT JOIN writer ON true
         LEFT JOIN reserved ON true
         LEFT JOIN announced ON true`.pipe(
+        inTime(options.patience),
         Effect.catch(appendFailed),
         Effect.tapError((error) =>
           Effect.sync(() => {
@@ -389,6 +395,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
           ORDER BY "offset"
           LIMIT records
         ) AS event`.pipe(
+        inTime(options.patience),
         Effect.catch(unavailable("read")),
         Effect.flatMap((rows) => {
           const reached = new Map<number, bigint>()

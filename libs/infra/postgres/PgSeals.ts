@@ -8,7 +8,7 @@ import { LeaseLost } from "#domain/sharding/Leases.ts"
 import type { ShardId } from "#domain/sharding/ShardMap.ts"
 import { sha256 } from "../Signatures.ts"
 import { int8s } from "./Columns.ts"
-import { ShardDatabases, whatItMeans } from "./ShardDatabases.ts"
+import { longPatience, ShardDatabases, whatItMeans } from "./ShardDatabases.ts"
 
 // What is verified must be read as it is: every column as text, and nothing refused that a column could hold.
 
@@ -296,7 +296,7 @@ export const layer = Layer.effect(
               SELECT set_config('statement_timeout', '10min', true),
                 set_config('idle_in_transaction_session_timeout', '10min', true), set_config('work_mem', '64MB', true)`
             return yield* at(snapshotOf(sql, shard))
-          })))
+          })), longPatience)
     })
   })
 )

@@ -2,7 +2,7 @@
  * Connections to PostgreSQL, and what its errors mean to us.
  */
 import { PgClient } from "@effect/sql-pg"
-import { type Cause, Context, Effect, Exit, Layer, Predicate, type Redacted, Scope } from "effect"
+import { type Cause, Context, Duration, Effect, Exit, Layer, Predicate, type Redacted, Scope } from "effect"
 import { SqlError } from "effect/sql"
 
 export interface ConnectionOptions {
@@ -52,6 +52,26 @@ export const transaction = <A, E, R>(sql: PgClient.PgClient, work: Effect.Effect
         why = Exit.isFailure(exit) ? exit.cause : undefined
       }))
     return Effect.catchCause(sql.withTransaction(noted), (cause) => Effect.failCause(why ?? cause))
+  })
+
+/**
+ * How long an answer is waited for. The server ends a statement after 15 seconds: who hears nothing for longer speaks to
+ * nobody. The other side is gone, and the network does not say so.
+ */
+export const patience: Duration.Input = "20 seconds"
+
+/** Fails work that takes longer than it may as a whole, as if its connection were lost. What became of it is unknown. */
+export const inTime = (most: Duration.Input = patience) => <A, E, R>(work: Effect.Effect<A, E, R>) =>
+  Effect.timeoutOrElse(work, {
+    duration: most,
+    orElse: () =>
+      Effect.fail(
+        SqlError.SqlError.make({
+          reason: SqlError.ConnectionError.make({
+            cause: new Error(`no answer for ${Duration.format(Duration.fromInputUnsafe(most))}`)
+          })
+        })
+      )
   })
 
 /** PostgreSQL's SQLSTATE of an error, where it came from the server. */

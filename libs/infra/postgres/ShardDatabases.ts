@@ -2,12 +2,12 @@
  * The databases of all shards: a pool each, checked to be the shard it is taken for, and one meaning for their errors.
  */
 import type { PgClient } from "@effect/sql-pg"
-import { Context, Effect, Layer, type Redacted } from "effect"
+import { Context, type Duration, Effect, Layer, type Redacted } from "effect"
 import { SqlError } from "effect/sql"
 import { type ShardId, type ShardMap } from "#domain/sharding/ShardMap.ts"
 import { ShardBehind, ShardUnavailable } from "#domain/sharding/Shards.ts"
 import { verifyIdentity, verifySchema } from "./Migrations.ts"
-import { connect, explained, isTransient, lostData, sqlState } from "./Postgres.ts"
+import { connect, explained, inTime, isTransient, lostData, sqlState } from "./Postgres.ts"
 import { examine, seenByOthers } from "./PgRecovery.ts"
 
 export interface ShardDatabaseOptions {
@@ -17,15 +17,24 @@ export interface ShardDatabaseOptions {
   /** The database role of this process: `counterpoise_api`, `…_relay`, `…_ledger`, `…_reconciler` or `…_auditor`. */
   readonly role: string
   readonly maxConnections?: number
+  /** How long an answer is waited for: 20 seconds unless given. */
+  readonly patience?: Duration.Input
 }
+
+/** For those who let the server take ten minutes for a statement. */
+export const longPatience: Duration.Input = "30 minutes"
 
 export class ShardDatabases extends Context.Service<ShardDatabases, {
   readonly map: ShardMap
   readonly shards: ReadonlyArray<ShardId>
-  /** Works on a shard's database. What may pass is ShardUnavailable; what can only be our mistake is a defect. */
+  /**
+   * Works on a shard's database. What may pass is ShardUnavailable, and so is no answer within the time that `work` may take
+   * as a whole; what can only be our mistake is a defect.
+   */
   readonly on: <A, E, R>(
     shard: ShardId,
-    work: (sql: PgClient.PgClient) => Effect.Effect<A, E | SqlError.SqlError, R>
+    work: (sql: PgClient.PgClient) => Effect.Effect<A, E | SqlError.SqlError, R>,
+    most?: Duration.Input
   ) => Effect.Effect<A, Exclude<E, SqlError.SqlError> | ShardUnavailable, R>
 }>()("counterpoise/infra/postgres/ShardDatabases") {
   static readonly layer = (options: ShardDatabaseOptions) =>
@@ -73,12 +82,13 @@ export class ShardDatabases extends Context.Service<ShardDatabases, {
         return ShardDatabases.of({
           map: options.map,
           shards: clients.map((_, shard) => shard),
-          on: (shard, work) =>
+          on: (shard, work, most = options.patience) =>
             whatItMeans(
               shard,
               verify(shard).pipe(
                 Effect.catchTags({ SchemaMismatch: Effect.die, WrongShard: Effect.die, PlatformError: Effect.die }),
                 Effect.andThen(Effect.suspend(() => work(client(shard)))),
+                inTime(most),
                 // What answers next may be another server, with an older copy.
                 Effect.tapError((error) =>
                   Effect.sync(() =>
