@@ -1,6 +1,7 @@
 /** The API process: serves the contract over the shards it reaches. It is ready without the event log. */
 import { Duration, Effect, Layer, Option } from "effect"
 import { Readiness } from "#infra/http/Readiness.ts"
+import * as CrashPoints from "#infra/CrashPoints.ts"
 import * as PgIntake from "#infra/postgres/PgIntake.ts"
 import * as PgQueries from "#infra/postgres/PgQueries.ts"
 import * as PgSeals from "#infra/postgres/PgSeals.ts"
@@ -39,7 +40,7 @@ const server = Layer.unwrap(Effect.gen(function*() {
 /** Serves until it is interrupted. */
 export const run = Layer.launch(
   server.pipe(
-    Layer.provide([PgIntake.layer(), PgQueries.layer, PgSeals.layer, readiness]),
+    Layer.provide([CrashPoints.around("api", PgIntake.layer()), PgQueries.layer, PgSeals.layer, readiness]),
     Layer.provide(Processes.shardDatabases("api", 8))
   )
 )

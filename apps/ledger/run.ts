@@ -1,5 +1,6 @@
 /** The ledger process: works every shard whose lease it can hold. */
 import { Effect, Layer } from "effect"
+import * as CrashPoints from "#infra/CrashPoints.ts"
 import { ShardDatabases } from "#infra/postgres/ShardDatabases.ts"
 import * as PgShards from "#infra/postgres/PgShards.ts"
 import * as Processes from "#infra/Processes.ts"
@@ -7,7 +8,7 @@ import { ledgerWorker } from "./LedgerWorker.ts"
 
 /** Everything the process stands on but the event log. */
 export const layer = Layer.provideMerge(
-  Layer.mergeAll(PgShards.layer, Processes.leases),
+  CrashPoints.around("ledger", Layer.mergeAll(PgShards.layer, Processes.leases)),
   Processes.shardDatabases("ledger")
 )
 

@@ -1,5 +1,6 @@
 /** The reconciler process: looks after every shard whose lease it can hold. */
 import { Effect, Layer, Option } from "effect"
+import * as CrashPoints from "#infra/CrashPoints.ts"
 import * as PgBreaks from "#infra/postgres/PgBreaks.ts"
 import * as PgChecks from "#infra/postgres/PgChecks.ts"
 import * as PgSeals from "#infra/postgres/PgSeals.ts"
@@ -14,14 +15,17 @@ import { reconciler } from "./Reconciler.ts"
 import { makeSealer } from "./Sealer.ts"
 
 export const layer = Layer.provideMerge(
-  Layer.mergeAll(
-    PgBreaks.layer,
-    PgChecks.layer,
-    PgShards.layer,
-    PgSeals.layer,
-    PgShardLog.layer,
-    PgSilentTransfers.layer,
-    Processes.leases
+  CrashPoints.around(
+    "reconciler",
+    Layer.mergeAll(
+      PgBreaks.layer,
+      PgChecks.layer,
+      PgShards.layer,
+      PgSeals.layer,
+      PgShardLog.layer,
+      PgSilentTransfers.layer,
+      Processes.leases
+    )
   ),
   Processes.shardDatabases("reconciler")
 )

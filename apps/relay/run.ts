@@ -1,5 +1,6 @@
 /** The relay process: carries the log of every shard whose lease it can hold. */
 import { Effect, Layer } from "effect"
+import * as CrashPoints from "#infra/CrashPoints.ts"
 import * as PgShardLog from "#infra/postgres/PgShardLog.ts"
 import { ShardDatabases } from "#infra/postgres/ShardDatabases.ts"
 import * as Processes from "#infra/Processes.ts"
@@ -7,7 +8,7 @@ import { relay } from "./Relay.ts"
 
 /** Everything the process stands on but the event log. */
 export const layer = Layer.provideMerge(
-  Layer.mergeAll(PgShardLog.layer, Processes.leases),
+  CrashPoints.around("relay", Layer.mergeAll(PgShardLog.layer, Processes.leases)),
   Processes.shardDatabases("relay")
 )
 

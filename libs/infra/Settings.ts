@@ -183,6 +183,30 @@ export const notifier = {
 /** Where a process without an API answers /livez, /readyz and /metrics; 0 draws a port. */
 export const health = { healthPort: Config.option(Config.Port("HEALTH_PORT")) }
 
+/** Where a process is to die, and on which pass. */
+export interface CrashAt {
+  /** `ledger.after_commit` */
+  readonly point: string
+  readonly pass: number
+}
+
+/** For those who test failure: the crash point (libs/infra/CrashPoints.ts) at which the process kills itself. */
+export const crash = {
+  crashAt: Config.option(
+    Config.schema(
+      Schema.String.check(
+        Schema.isPattern(/^\w+\.\w+:[1-9]\d*$/, {
+          message: "must be process.point:pass, such as ledger.after_commit:3"
+        })
+      ),
+      "CRASH_AT"
+    ).pipe(Config.map((text): CrashAt => {
+      const [point = "", pass = ""] = text.split(":")
+      return { point, pass: Number(pass) }
+    }))
+  )
+}
+
 type Values<Fields> = { readonly [Key in keyof Fields]: Fields[Key] extends Config.Config<infer A> ? A : never }
 
 /** Reads groups of settings; fails with all their mistakes. */

@@ -2,7 +2,9 @@
  * What may go wrong, one kind a name: what is done to the rig, and how it ends by itself. A fault never outlives its effect;
  * only what it did to the processes does.
  */
-import { Effect } from "effect"
+import { readFileSync } from "node:fs"
+import { Effect, Schedule } from "effect"
+import { crashPoints } from "#infra/CrashPoints.ts"
 import { between, type Chance, oneOf } from "../support/Chance.ts"
 import type { Link, Weather } from "../support/Link.ts"
 import { asking } from "../support/Databases.ts"
@@ -188,21 +190,87 @@ const killAll: Kind = (rig) => ({
   strike: Effect.forEach(rig.workers, (worker) => signal(worker, "SIGKILL"), { discard: true })
 })
 
+/** How often processes of a role have said that they reached a point. */
+const timesReached = (rig: Rig, role: Role, point: string) =>
+  workersOf(rig, role).reduce(
+    (times, { outputFile }) =>
+      times + readFileSync(outputFile, "utf8").split(`crash point reached: ${point}`).length - 1,
+    0
+  )
+
+/**
+ * The processes of a role die at one point after the other: whoever did is armed with the next when it is started again. The
+ * reconciler passes its points only where something is silent: the ledgers sleep for so long.
+ */
+const crashAt = (role: Role, points: ReadonlyArray<string>): ReadonlyArray<Kind> =>
+  points.map((point, index) => (rig) => {
+    const name = `${role}.${point}`
+    // One API is enough for its clients to come by; of the others, whoever has the lease.
+    const armed = role === "api" ? workersOf(rig, role).slice(0, 1) : workersOf(rig, role)
+    const arm = (at: string | undefined) =>
+      Effect.forEach(armed, (worker) =>
+        Effect.sync(() => {
+          worker.env["CRASH_AT"] = at
+        }), { discard: true })
+    const killArmed = Effect.forEach(armed, (worker) => signal(worker, "SIGKILL"), { discard: true })
+    const before = timesReached(rig, role, name)
+    const reached = Effect.suspend(() =>
+      timesReached(rig, role, name) > before ? Effect.sync(() => rig.reached.add(name)) : Effect.fail("not yet")
+    ).pipe(
+      Effect.retry(Schedule.upTo(Schedule.spaced("50 millis"), { duration: "60 seconds" })),
+      Effect.catch(() => killArmed)
+    )
+    const ledgers = workersOf(rig, "ledger")
+    const ledgersSleep = Effect.forEach(ledgers, (worker) => signal(worker, "SIGSTOP"), { discard: true }).pipe(
+      Effect.andThen(Effect.sleep("6 seconds")),
+      Effect.ensuring(Effect.forEach(ledgers, (worker) => signal(worker, "SIGCONT"), { discard: true }))
+    )
+    return {
+      kind: `crash at ${name}`,
+      target: `every ${role}`,
+      strike: arm(`${name}:1`).pipe(
+        Effect.andThen(index === 0 ? killArmed : Effect.void),
+        Effect.andThen(Effect.all([
+          reached,
+          role === "reconciler" && point !== "after_lease" ? ledgersSleep : Effect.void
+        ], { concurrency: "unbounded", discard: true })),
+        Effect.ensuring(index < points.length - 1 ? Effect.void : Effect.andThen(arm(undefined), killArmed))
+      )
+    }
+  })
+
 const roles = ["api", "relay", "ledger", "reconciler"] as const
 
-/** What is tried together. */
-export const scenarios: Readonly<Record<string, ReadonlyArray<Kind>>> = {
-  processes: [...roles.map(kill), ...roles.map(kill), ...roles.map(kill), killAll],
-  zombies: [freeze("relay"), freeze("ledger"), freeze("reconciler"), freeze("api")],
-  "shard links": [
-    ...ofLink("api", "shard"),
-    ...ofLink("relay", "shard"),
-    ...ofLink("ledger", "shard"),
-    ...ofLink("reconciler", "shard")
-  ],
-  "event log links": [...ofLink("relay", "event log"), ...ofLink("ledger", "event log")],
-  clients: ofLink("client", "shard"),
-  servers: [killServer(/^shard/), killServer(/^event-log/)],
-  sessions: [endSessions, holdRows, readOnly, noConnections],
-  replays: [replayFrom, kill("ledger"), killServer(/^event-log/)]
+export interface Scenario {
+  /** One of these at a time, drawn. */
+  readonly drawn?: ReadonlyArray<Kind>
+  /** So many times rarer than faults that pass by themselves: a process that was killed needs a while to be back. */
+  readonly rarer?: number
+  /** All of these, one after the other. */
+  readonly inTurn?: ReadonlyArray<Kind>
 }
+
+/** What is tried together. */
+export const scenarios: Readonly<Record<string, Scenario>> = {
+  processes: { drawn: [...roles.map(kill), ...roles.map(kill), ...roles.map(kill), killAll], rarer: 5 },
+  "crash points": { inTurn: [...roles].toReversed().flatMap((role) => crashAt(role, crashPoints[role])) },
+  zombies: { drawn: [freeze("relay"), freeze("ledger"), freeze("reconciler"), freeze("api")], rarer: 3 },
+  "shard links": {
+    drawn: [
+      ...ofLink("api", "shard"),
+      ...ofLink("relay", "shard"),
+      ...ofLink("ledger", "shard"),
+      ...ofLink("reconciler", "shard")
+    ]
+  },
+  "event log links": { drawn: [...ofLink("relay", "event log"), ...ofLink("ledger", "event log")] },
+  clients: { drawn: ofLink("client", "shard") },
+  servers: { drawn: [killServer(/^shard/), killServer(/^event-log/), killServer(/^shard/)], rarer: 4 },
+  sessions: { drawn: [endSessions, holdRows, readOnly, noConnections] },
+  replays: { drawn: [replayFrom, kill("ledger"), killServer(/^event-log/)], rarer: 5 }
+}
+
+/** Every crash point that there is, as it is armed. */
+export const allCrashPoints: ReadonlyArray<string> = roles.flatMap((role) =>
+  crashPoints[role].map((point) => `${role}.${point}`)
+)

@@ -23,6 +23,8 @@ export interface ChaosReport {
   readonly slowestDrainMillis: number
   /** Violations of invariants, findings in histories and troubles together. */
   readonly found: number
+  /** Crash points that were armed, and at which nobody died. */
+  readonly neverReached: ReadonlyArray<string>
   readonly rounds: ReadonlyArray<RoundReport>
 }
 
@@ -42,9 +44,9 @@ const foundIn = ({ findings, troubles, violations }: RoundReport) =>
   findings.length + troubles.length + violations.length
 
 export const of = (
-  run: { readonly seed: number; readonly began: Date; readonly rounds: ReadonlyArray<RoundReport> }
+  run: Pick<ChaosReport, "seed" | "rounds" | "neverReached"> & { readonly began: Date }
 ): ChaosReport => {
-  const { began, rounds, seed } = run
+  const { began, neverReached, rounds, seed } = run
   const faultsByKind: Record<string, number> = {}
   for (const { faults } of rounds) {
     for (const [kind, times] of Object.entries(faults)) faultsByKind[kind] = (faultsByKind[kind] ?? 0) + times
@@ -66,7 +68,8 @@ export const of = (
     committed: sum(({ committed }) => committed),
     reads: sum(({ reads }) => reads),
     slowestDrainMillis: Math.max(0, ...rounds.map(({ drainedAfterMillis }) => drainedAfterMillis)),
-    found: sum(foundIn),
+    found: sum(foundIn) + neverReached.length,
+    neverReached,
     rounds
   }
 }
@@ -91,6 +94,7 @@ const text = (report: ChaosReport): string =>
     ...Object.entries(report.faultsByKind).toSorted().map(([kind, times]) => `  ${String(times).padStart(5)}  ${kind}`),
     `${report.asked} asked: ${report.ok} acknowledged, ${report.refused} refused, ${report.unknown} unknown; ${report.reads} reads`,
     `${report.transfers} transfers, ${report.committed} committed; all ended at most ${report.slowestDrainMillis} ms after the last fault`,
+    ...report.neverReached.map((point) => `never reached: ${point}`),
     `${report.found === 0 ? "nothing" : report.found} found that must not be`,
     ""
   ].join("\n")

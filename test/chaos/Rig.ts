@@ -55,6 +55,8 @@ export interface Rig {
   /** From clients to the APIs. */
   readonly doors: ReadonlyArray<Link>
   readonly apiKey: string
+  /** The crash points at which a process has died. */
+  readonly reached: Set<string>
   /** The folder of what processes said. */
   readonly logs: string
 }
@@ -169,6 +171,7 @@ export const make = Effect.fnUntraced(function*({ chance, env = {}, eventLog, sa
     workers,
     doors,
     apiKey,
+    reached: new Set(),
     logs
   }
   return rig

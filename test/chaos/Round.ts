@@ -11,13 +11,13 @@ import { violationsOf } from "../support/Violations.ts"
 import { booksOf, openTransfers } from "./BooksOf.ts"
 import { check, type Finding } from "./Checker.ts"
 import { type Cast, Clients } from "./Clients.ts"
-import type { Kind } from "./Faults.ts"
+import type { Kind, Scenario } from "./Faults.ts"
 import { partitions, type Rig } from "./Rig.ts"
 
 export interface RoundOptions {
   readonly number: number
-  readonly scenario: string
-  readonly kinds: ReadonlyArray<Kind>
+  readonly name: string
+  readonly scenario: Scenario
   readonly seconds: number
   /** The mean time between two faults. */
   readonly gapMillis: number
@@ -61,7 +61,7 @@ const castOf = (number: number): Cast => {
 }
 
 export const round = Effect.fnUntraced(function*(rig: Rig, options: RoundOptions) {
-  const { chance, gapMillis, kinds, number, scenario, seconds } = options
+  const { chance, gapMillis, name, number, scenario: { drawn = [], inTurn = [], rarer = 1 }, seconds } = options
   const cast = castOf(number)
   const clients = new Clients({
     apis: rig.doors.map((door) => () => `http://${door.address}`),
@@ -73,21 +73,28 @@ export const round = Effect.fnUntraced(function*(rig: Rig, options: RoundOptions
   yield* Effect.promise(() => clients.prepare())
 
   const faults: Record<string, number> = {}
-  const strikes = Effect.gen(function*() {
+  const strike = (kind: Kind) =>
+    Effect.suspend(() => {
+      const fault = kind(rig, chance)
+      faults[fault.kind] = (faults[fault.kind] ?? 0) + 1
+      return fault.strike
+    })
+  const drawing = Effect.gen(function*() {
     const until = performance.now() + seconds * 1_000
     while (performance.now() < until) {
-      yield* Effect.sleep(gapMillis * 2 * chance())
-      const fault = oneOf(chance, kinds)(rig, chance)
-      faults[fault.kind] = (faults[fault.kind] ?? 0) + 1
-      yield* Effect.forkScoped(fault.strike)
+      yield* Effect.sleep(gapMillis * rarer * 2 * chance())
+      yield* Effect.forkChild(strike(oneOf(chance, drawn)))
     }
-    // What is under way heals by itself before the clients stop.
-    yield* Effect.sleep("1 second")
   })
+  // What is under way heals by itself before the clients stop.
+  const strikes = Effect.all([
+    Effect.awaitAllChildren(drawn.length === 0 ? Effect.void : drawing),
+    Effect.forEach(inTurn, strike, { discard: true })
+  ], { concurrency: "unbounded", discard: true })
   const stop = new AbortController()
   yield* Effect.all([
     Effect.promise(() => clients.work(stop.signal)),
-    Effect.ensuring(Effect.scoped(strikes), Effect.sync(() => stop.abort()))
+    Effect.ensuring(strikes, Effect.sync(() => stop.abort()))
   ], { concurrency: "unbounded", discard: true })
 
   const healedAt = performance.now()
@@ -110,7 +117,7 @@ export const round = Effect.fnUntraced(function*(rig: Rig, options: RoundOptions
   troubles.push(...raised)
   const report: RoundReport = {
     round: number,
-    scenario,
+    scenario: name,
     eventLog: rig.eventLog,
     faults,
     asked: history.asked.length,

@@ -9,7 +9,7 @@ import { Effect, References, Schema } from "effect"
 import { main } from "#infra/Program.ts"
 import { chanceFrom, shuffled } from "../support/Chance.ts"
 import * as Progress from "../../bench/Progress.ts"
-import { scenarios } from "./Faults.ts"
+import { allCrashPoints, scenarios } from "./Faults.ts"
 import * as Report from "./Report.ts"
 import * as Rig from "./Rig.ts"
 import { round, type RoundReport } from "./Round.ts"
@@ -74,6 +74,7 @@ const program = Effect.gen(function*() {
   const chance = chanceFrom(seed)
   const rounds: Array<RoundReport> = []
   const logs: Array<string> = []
+  const rigs: Array<Rig.Rig> = []
   for (const [index, eventLog] of eventLogs.entries()) {
     if (eventLog !== "kafka" && eventLog !== "postgres") {
       return yield* Usage.make({ why: `There is no event log "${eventLog}".` })
@@ -82,6 +83,7 @@ const program = Effect.gen(function*() {
     yield* Effect.scoped(Effect.gen(function*() {
       const rig = yield* Rig.make({ eventLog, chance, say: Progress.say })
       logs.push(rig.logs)
+      rigs.push(rig)
       let first = true
       while (first || Date.now() < until) {
         for (const scenario of chosen === undefined ? shuffled(chance, Object.keys(scenarios)) : [chosen]) {
@@ -90,7 +92,7 @@ const program = Effect.gen(function*() {
           const number = rounds.length + 1
           Progress.say(`round ${number}, over ${eventLog}: ${scenario}`)
           const report = yield* Effect.scoped(
-            round(rig, { number, scenario, kinds: scenarios[scenario] ?? [], seconds, gapMillis, chance })
+            round(rig, { number, name: scenario, scenario: scenarios[scenario] ?? {}, seconds, gapMillis, chance })
           )
           rounds.push(report)
           Progress.say(Report.line(report))
@@ -99,7 +101,10 @@ const program = Effect.gen(function*() {
     }))
   }
   Progress.clear()
-  const report = Report.of({ seed, began, rounds })
+  // A point that no process died at was not tested.
+  const toured = rounds.some(({ scenario }) => scenario === "crash points")
+  const neverReached = toured ? allCrashPoints.filter((point) => !rigs.some(({ reached }) => reached.has(point))) : []
+  const report = Report.of({ seed, began, rounds, neverReached })
   // What was found is of no use without what the processes said meanwhile.
   if (report.found === 0) {
     yield* Effect.sync(() => logs.forEach((each) => rmSync(each, { recursive: true, force: true })))
