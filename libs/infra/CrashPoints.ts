@@ -89,6 +89,7 @@ const dressed = <A>(context: Context.Context<A>, pass: Pass): Context.Context<A>
     ...log,
     writer: (source) =>
       Effect.map(log.writer(source), (writer) => ({
+        ...writer,
         append: (records) =>
           pass("before_append").pipe(
             Effect.andThen(writer.append(records)),
@@ -97,6 +98,7 @@ const dressed = <A>(context: Context.Context<A>, pass: Pass): Context.Context<A>
       })),
     reader: (from) =>
       Effect.map(log.reader(from), (reader) => ({
+        ...reader,
         take: (most) => Effect.tap(reader.take(most), () => pass("after_take"))
       }))
   }))

@@ -8,6 +8,7 @@ import { crashPoints } from "#infra/CrashPoints.ts"
 import { between, type Chance, oneOf } from "../support/Chance.ts"
 import type { Link, Weather } from "../support/Link.ts"
 import { asking } from "../support/Databases.ts"
+import { recovery } from "./Recovery.ts"
 import type { Rig, Role, Worker } from "./Rig.ts"
 
 export interface Fault {
@@ -217,23 +218,22 @@ const crashAt = (role: Role, points: ReadonlyArray<string>): ReadonlyArray<Kind>
     const reached = Effect.suspend(() =>
       timesReached(rig, role, name) > before ? Effect.sync(() => rig.reached.add(name)) : Effect.fail("not yet")
     ).pipe(
-      Effect.retry(Schedule.upTo(Schedule.spaced("50 millis"), { duration: "60 seconds" })),
-      Effect.catch(() => killArmed)
+      Effect.retry(Schedule.upTo(Schedule.spaced("50 millis"), { duration: "90 seconds" })),
+      Effect.catch(() => killArmed),
+      Effect.asVoid
     )
     const ledgers = workersOf(rig, "ledger")
-    const ledgersSleep = Effect.forEach(ledgers, (worker) => signal(worker, "SIGSTOP"), { discard: true }).pipe(
-      Effect.andThen(Effect.sleep("6 seconds")),
-      Effect.ensuring(Effect.forEach(ledgers, (worker) => signal(worker, "SIGCONT"), { discard: true }))
-    )
+    const whileTheySleep = <A>(work: Effect.Effect<A>) =>
+      Effect.forEach(ledgers, (worker) => signal(worker, "SIGSTOP"), { discard: true }).pipe(
+        Effect.andThen(work),
+        Effect.ensuring(Effect.forEach(ledgers, (worker) => signal(worker, "SIGCONT"), { discard: true }))
+      )
     return {
       kind: `crash at ${name}`,
       target: `every ${role}`,
       strike: arm(`${name}:1`).pipe(
         Effect.andThen(index === 0 ? killArmed : Effect.void),
-        Effect.andThen(Effect.all([
-          reached,
-          role === "reconciler" && point !== "after_lease" ? ledgersSleep : Effect.void
-        ], { concurrency: "unbounded", discard: true })),
+        Effect.andThen(role === "reconciler" && point !== "after_lease" ? whileTheySleep(reached) : reached),
         Effect.ensuring(index < points.length - 1 ? Effect.void : Effect.andThen(arm(undefined), killArmed))
       )
     }
@@ -254,6 +254,11 @@ export interface Scenario {
 export const scenarios: Readonly<Record<string, Scenario>> = {
   processes: { drawn: [...roles.map(kill), ...roles.map(kill), ...roles.map(kill), killAll], rarer: 5 },
   "crash points": { inTurn: [...roles].toReversed().flatMap((role) => crashAt(role, crashPoints[role])) },
+  recovery: {
+    inTurn: roles.map((role): Kind => (rig, chance) =>
+      recovery(role, (measured) => rig.recoveries.push(measured))(rig, chance)
+    )
+  },
   zombies: { drawn: [freeze("relay"), freeze("ledger"), freeze("reconciler"), freeze("api")], rarer: 3 },
   "shard links": {
     drawn: [

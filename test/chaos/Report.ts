@@ -3,6 +3,7 @@ import { execFileSync } from "node:child_process"
 import { writeFileSync } from "node:fs"
 import path from "node:path"
 import * as Machine from "../../bench/Machine.ts"
+import { roles } from "./Rig.ts"
 import type { RoundReport } from "./Round.ts"
 
 export interface ChaosReport {
@@ -40,8 +41,8 @@ const commit = (): string => {
 
 const total = (numbers: ReadonlyArray<number>) => numbers.reduce((sum, number) => sum + number, 0)
 
-const foundIn = ({ findings, troubles, violations }: RoundReport) =>
-  findings.length + troubles.length + violations.length
+const foundIn = ({ findings, recoveries, troubles, violations }: RoundReport) =>
+  findings.length + troubles.length + violations.length + recoveries.filter(({ millis }) => millis === null).length
 
 export const of = (
   run: Pick<ChaosReport, "seed" | "rounds" | "neverReached"> & { readonly began: Date }
@@ -94,6 +95,12 @@ const text = (report: ChaosReport): string =>
     ...Object.entries(report.faultsByKind).toSorted().map(([kind, times]) => `  ${String(times).padStart(5)}  ${kind}`),
     `${report.asked} asked: ${report.ok} acknowledged, ${report.refused} refused, ${report.unknown} unknown; ${report.reads} reads`,
     `${report.transfers} transfers, ${report.committed} committed; all ended at most ${report.slowestDrainMillis} ms after the last fault`,
+    ...roles.flatMap((role) => {
+      const took = report.rounds.flatMap(({ recoveries }) => recoveries).filter((each) => each.role === role)
+      return took.length === 0 ? [] : [
+        `recovery of ${role}: ${took.map(({ millis }) => millis === null ? "not at all" : `${millis} ms`).join(", ")}`
+      ]
+    }),
     ...report.neverReached.map((point) => `never reached: ${point}`),
     `${report.found === 0 ? "nothing" : report.found} found that must not be`,
     ""

@@ -14,6 +14,7 @@ import { migrate, migrateShard } from "#infra/postgres/Migrations.ts"
 import { supervise } from "../../apps/stack/Supervisor.ts"
 import { type Chance } from "../support/Chance.ts"
 import { Link } from "../support/Link.ts"
+import type { Recovery } from "./Recovery.ts"
 
 export const roles = ["api", "relay", "ledger", "reconciler"] as const
 export type Role = typeof roles[number]
@@ -57,6 +58,8 @@ export interface Rig {
   readonly apiKey: string
   /** The crash points at which a process has died. */
   readonly reached: Set<string>
+  /** How long it took until what a killed process did was done again. */
+  readonly recoveries: Array<Recovery>
   /** The folder of what processes said. */
   readonly logs: string
 }
@@ -172,6 +175,7 @@ export const make = Effect.fnUntraced(function*({ chance, env = {}, eventLog, sa
     doors,
     apiKey,
     reached: new Set(),
+    recoveries: [],
     logs
   }
   return rig

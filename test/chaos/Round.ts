@@ -12,6 +12,7 @@ import { booksOf, openTransfers } from "./BooksOf.ts"
 import { check, type Finding } from "./Checker.ts"
 import { type Cast, Clients } from "./Clients.ts"
 import type { Kind, Scenario } from "./Faults.ts"
+import type { Recovery } from "./Recovery.ts"
 import { partitions, type Rig } from "./Rig.ts"
 
 export interface RoundOptions {
@@ -38,6 +39,8 @@ export interface RoundReport {
   readonly reads: number
   /** From fair weather until every transfer had ended. */
   readonly drainedAfterMillis: number
+  /** How long it took until what a killed process did was done again, where that was measured. */
+  readonly recoveries: ReadonlyArray<Recovery>
   readonly violations: ReadonlyArray<Violation>
   readonly findings: ReadonlyArray<Finding>
   /** What else must not be: transfers that did not end in time, alarms of the reconcilers. */
@@ -128,6 +131,7 @@ export const round = Effect.fnUntraced(function*(rig: Rig, options: RoundOptions
     committed: books.transfers.filter(({ status }) => status === "committed").length,
     reads: history.reads.length,
     drainedAfterMillis,
+    recoveries: rig.recoveries.splice(0),
     violations: yield* Effect.promise(() => violationsOf(rig.shardUrls)),
     findings: check(history, books, [cast.powers]),
     troubles
