@@ -20,6 +20,7 @@ import * as BreakHandlers from "./handlers/BreakHandlers.ts"
 import * as ShardHandlers from "./handlers/ShardHandlers.ts"
 import * as StatusHandlers from "./handlers/StatusHandlers.ts"
 import * as TransferHandlers from "./handlers/TransferHandlers.ts"
+import * as ParkedHandlers from "./handlers/ParkedHandlers.ts"
 import * as SystemHandlers from "./handlers/SystemHandlers.ts"
 
 export interface Options extends Server.Options {
@@ -58,6 +59,7 @@ const layer = ({ build, keys, map }: Options) =>
         BreakHandlers.layer(shardsOf(map)),
         TransferHandlers.layer(map),
         AdjustmentHandlers.layer(map, shardsOf(map)),
+        ParkedHandlers.layer,
         AuditHandlers.layer(shardsOf(map)),
         SystemHandlers.layer(build)
       ]),

@@ -1,5 +1,5 @@
 /** The operators' process: serves their API over the shards it reaches. It is ready without the event log. */
-import { Effect, Layer } from "effect"
+import { Effect, Layer, Option } from "effect"
 import * as Readiness from "#infra/http/Readiness.ts"
 import * as PgAdjustments from "#infra/postgres/PgAdjustments.ts"
 import * as PgAudit from "#infra/postgres/PgAudit.ts"
@@ -15,6 +15,7 @@ import * as Settings from "#infra/Settings.ts"
 import manifest from "../../package.json" with { type: "json" }
 import { serve } from "./Admin.ts"
 import { EventLogAtHand } from "./EventLogAtHand.ts"
+import * as ParkedAtHand from "./ParkedAtHand.ts"
 import { Overview } from "./Overview.ts"
 
 /** What is read is read as the auditor, who can do nothing else. */
@@ -38,10 +39,15 @@ const readiness = Readiness.Readiness.layer([])
 const server = Layer.unwrap(Effect.gen(function*() {
   const { host, keys, port } = yield* Settings.read(Settings.admin)
   const { map } = Settings.shardMapOf(yield* Settings.read(Settings.shards))
+  const { database } = yield* Settings.read(Settings.notifier)
+  const parked = Option.match(database, {
+    onNone: () => ParkedAtHand.none,
+    onSome: (url) => ParkedAtHand.layer(Processes.consumer("notifier", url))
+  })
   const patience = yield* Settings.read(Settings.patience)
   return serve({ keys, map, host, port, stepAround: false, build: { version: manifest.version, commit: null } }).pipe(
     Layer.provide(Overview.layer(map, patience)),
-    Layer.provide([reading, acting, asking, readiness, EventLogAtHand.layer(Processes.eventLog)])
+    Layer.provide([reading, acting, asking, parked, readiness, EventLogAtHand.layer(Processes.eventLog)])
   )
 }))
 

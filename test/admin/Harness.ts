@@ -6,6 +6,7 @@ import { Duration, Effect, Layer, type Scope } from "effect"
 import { FetchHttpClient, HttpClient, HttpClientRequest } from "effect/http"
 import { HttpApiClient, HttpApiMiddleware } from "effect/http-api"
 import type { EventLog } from "#domain/messaging/EventLog.ts"
+import type { Parked } from "#domain/messaging/Parked.ts"
 import * as Readiness from "#infra/http/Readiness.ts"
 import { Listening } from "#infra/http/Server.ts"
 import * as PgAdjustments from "#infra/postgres/PgAdjustments.ts"
@@ -18,6 +19,7 @@ import * as PgQueries from "#infra/postgres/PgQueries.ts"
 import * as PgSilentTransfers from "#infra/postgres/PgSilentTransfers.ts"
 import * as PgUnfinished from "#infra/postgres/PgUnfinished.ts"
 import { ShardDatabases } from "#infra/postgres/ShardDatabases.ts"
+import * as ParkedAtHand from "../../apps/admin/ParkedAtHand.ts"
 import { serve } from "../../apps/admin/Admin.ts"
 import { AdminApi } from "../../apps/admin/contract/AdminApi.ts"
 import { OperatorAuthorization } from "../../apps/admin/contract/Operators.ts"
@@ -34,7 +36,8 @@ const impatient = { requested: Duration.zero, held: Duration.zero }
 /** Serves the operators' API over shards; answers where. */
 export const served = Effect.fnUntraced(function*(
   shards: TestShards,
-  log: Layer.Layer<EventLog> = Layer.effectContext(Effect.never)
+  log: Layer.Layer<EventLog> = Layer.effectContext(Effect.never),
+  parked: Layer.Layer<Parked> = ParkedAtHand.none
 ) {
   const reading = Layer.provide(
     Layer.mergeAll(PgQueries.layer, PgPulses.layer, PgSilentTransfers.layer, PgUnfinished.layer),
@@ -53,7 +56,7 @@ export const served = Effect.fnUntraced(function*(
     build: { version: "0.0.0", commit: null }
   }).pipe(
     Layer.provide(Overview.layer(shards.map, impatient)),
-    Layer.provide([reading, acting, asking, Readiness.Readiness.layer([]), EventLogAtHand.layer(log)])
+    Layer.provide([reading, acting, asking, parked, Readiness.Readiness.layer([]), EventLogAtHand.layer(log)])
   )
   const scope = yield* Effect.scope
   const context = yield* Effect.orDie(Layer.buildWithScope(Layer.fresh(layer), scope))

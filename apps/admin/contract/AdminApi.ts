@@ -9,6 +9,7 @@ import { AdjustmentsGroup } from "./Adjustments.ts"
 import { AuditGroup } from "./Audit.ts"
 import { BreaksGroup } from "./Breaks.ts"
 import { ShardsGroup } from "./Shards.ts"
+import { ParkedGroup } from "./Parked.ts"
 import { StatusGroup } from "./Status.ts"
 import { TransfersGroup } from "./Transfers.ts"
 
@@ -18,6 +19,7 @@ export const AdminApi = HttpApi.make("counterpoise-admin")
   .add(BreaksGroup)
   .add(TransfersGroup)
   .add(AdjustmentsGroup)
+  .add(ParkedGroup)
   .add(AuditGroup)
   .add(SystemGroup)
   // All that is wrong is said at once, and what is not known is refused.

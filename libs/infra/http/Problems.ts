@@ -199,6 +199,18 @@ export const registry = {
     "Transfer not waiting",
     "Asked again is a transfer that is requested, or authorized and past its time. Recall one that is held. Nothing was asked."
   ),
+  message_not_found: kind(404, "Message not found", "No parked message has this id."),
+  message_not_waiting: kind(
+    409,
+    "Message not waiting",
+    "No person is waited for by this message: it has ended, is being tried again, or only waits behind another of its account."
+  ),
+  notifier_unavailable: kind(
+    503,
+    "Notifier unavailable",
+    "The notifier's database does not answer. Ask again after Retry-After seconds.",
+    true
+  ),
   adjustment_not_found: kind(404, "Adjustment not found", "There is no adjustment with this id."),
   two_operators_needed: kind(
     409,
