@@ -18,6 +18,7 @@ import { Clients, type Heard } from "./Clients.ts"
 import { withoutTheRealWorld } from "./Guard.ts"
 import { accountsOf, drawn, healthy, mapOf, type Plan } from "./Plan.ts"
 import { type Ports, Process, type Surroundings } from "./Processes.ts"
+import { replayed } from "./Replayed.ts"
 import { strike } from "./Strikes.ts"
 import { Stuck, Virtual } from "./Virtual.ts"
 
@@ -185,7 +186,8 @@ const itAll = Effect.fnUntraced(function*(
     ...clients.astonished,
     ...broken,
     ...violationsOf(found).map(({ check, detail, subject }) => `${check}: ${subject}, ${detail}`),
-    ...audit(surroundings.machines, clients, plan)
+    ...audit(surroundings.machines, clients, plan),
+    ...shards.flatMap(replayed)
   ]
 })
 
