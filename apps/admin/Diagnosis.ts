@@ -2,6 +2,8 @@
  * What the platform looks like to somebody who was woken up: is the money right, is it moving, what is stuck, and what may
  * they press. Pure: from what was seen, to sentences.
  */
+import { breakId } from "#domain/reconciliation/Breaks.ts"
+import type { Severity } from "#domain/reconciliation/Checks.ts"
 import type { TrialBalance } from "#domain/ledger/Queries.ts"
 import { type Carried, isHeld } from "#domain/sharding/Pulse.ts"
 import type { Seen, ShardSeen } from "./Overview.ts"
@@ -36,10 +38,18 @@ export const sumsOf = (sums: ReadonlyArray<TrialBalance>): ReadonlyArray<Currenc
     })
 
 /** Why the money is not right; nothing where it is. */
-export const wrongs = ({ sums }: Seen): ReadonlyArray<string> =>
-  (sums ?? []).flatMap(({ credits, currency, debits, shard }) =>
+export const wrongs = ({ shards, sums }: Seen): ReadonlyArray<string> => [
+  ...(sums ?? []).flatMap(({ credits, currency, debits, shard }) =>
     debits === credits ? [] : [`shard ${shard} does not balance in ${currency}: debits ${debits}, credits ${credits}`]
+  ),
+  ...shards.flatMap(({ breaks }) => breaks).flatMap((found) =>
+    found.severity === "critical" ? [`${breakId(found)}: ${found.invariant}, ${found.subject}`] : []
   )
+]
+
+/** How many open breaks there are of a severity. */
+export const breaksOf = ({ shards }: Seen, severity: Severity): number =>
+  shards.flatMap(({ breaks }) => breaks).filter((found) => found.severity === severity).length
 
 /** How far the furthest relay has come, and what waits for it. */
 export const carriedOf = ({ pulse }: ShardSeen): Carried | null =>
@@ -73,7 +83,7 @@ export interface Suggestion {
 /** Lines that are safe to press: each of them looks, or asks; none decides. */
 export const suggestions = (seen: Seen): ReadonlyArray<Suggestion> => [
   ...(wrongs(seen).length === 0 ? [] : [{
-    because: "the trial balance does not balance: somebody must see where",
+    because: "the money is not right: somebody must see where",
     command: "counterpoise breaks list"
   }]),
   ...seen.shards.flatMap(({ silent }) =>

@@ -5,6 +5,7 @@
 import { Context, Duration, Effect, Layer, Result } from "effect"
 import { Queries, type TrialBalance } from "#domain/ledger/Queries.ts"
 import { lookBackMillis, type Unfinished, UnfinishedCounts } from "#domain/operations/Unfinished.ts"
+import { type Break, Breaks } from "#domain/reconciliation/Breaks.ts"
 import { type Patience, type SilentTransfer, SilentTransfers } from "#domain/reconciliation/SilentTransfers.ts"
 import { type Pulse, Pulses } from "#domain/sharding/Pulse.ts"
 import { partitionsOf, type ShardId, type ShardMap } from "#domain/sharding/ShardMap.ts"
@@ -19,6 +20,8 @@ export interface ShardSeen {
   readonly unfinished: Unfinished | null
   readonly lag: number | null
   readonly silent: ReadonlyArray<SilentTransfer>
+  /** Those that are open, the first of them. */
+  readonly breaks: ReadonlyArray<Break>
 }
 
 export interface Seen {
@@ -26,6 +29,9 @@ export interface Seen {
   /** Null while a shard does not answer: the others alone would not add up. */
   readonly sums: ReadonlyArray<TrialBalance> | null
 }
+
+/** How many breaks of a shard are counted: where there are so many, their number says no more. */
+const mostBreaks = 1_000
 
 /** How many silent transfers of a shard are named. */
 const mostSilent = 20
@@ -42,6 +48,7 @@ export class Overview extends Context.Service<Overview, {
       Overview,
       Effect.gen(function*() {
         const queries = yield* Queries
+        const breaks = yield* Breaks
         const pulses = yield* Pulses
         const { of: unfinishedOf } = yield* UnfinishedCounts
         const silent = yield* SilentTransfers
@@ -56,7 +63,7 @@ export class Overview extends Context.Service<Overview, {
           const partitions = partitionsOf(map, shard).length
           const pulse = yield* ifItAnswers(pulses.of(shard))
           if (pulse === null) {
-            return { shard, partitions, pulse, unfinished: null, lag: null, silent: [] }
+            return { shard, partitions, pulse, unfinished: null, lag: null, silent: [], breaks: [] }
           }
           const since = pulse.atMillis - lookBackMillis
           return {
@@ -65,6 +72,7 @@ export class Overview extends Context.Service<Overview, {
             pulse,
             unfinished: yield* ifItAnswers(unfinishedOf(shard)),
             lag: yield* lag(pulse.worked),
+            breaks: (yield* ifItAnswers(breaks.list(shard, { status: "open", severity: null }, 0n, mostBreaks))) ?? [],
             silent: (yield* ifItAnswers(silent.find(shard, patience, since, mostSilent))) ?? []
           }
         })

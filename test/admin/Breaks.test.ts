@@ -51,6 +51,9 @@ layer(TestPostgres.layer, { excludeTestServices: true, timeout: "2 minutes" })("
         "balances_equal_their_entries",
         "each_shard_sums_to_zero"
       ])
+      const { money } = yield* ann.status.get()
+      expect(money.right).toBe(false)
+      expect(money.breaks.critical).toBe(3)
       const of = data.find(({ subject }) => subject === books.at.bob0)
       const id = of?.id ?? ""
       const { history } = yield* ann.breaks.get({ params: { id } })

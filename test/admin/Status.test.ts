@@ -64,6 +64,7 @@ layer(TestPostgres.layer, { excludeTestServices: true, timeout: "2 minutes" })("
 
       const { money, suggestions } = yield* (yield* annOver(shards)).status.get()
       expect(money.right).toBe(false)
+      expect(money.breaks).toEqual({ critical: 0, warning: 0 })
       expect(money.because).toEqual([expect.stringMatching(/^shard 0 does not balance in EUR: /)])
       expect(suggestions.map(({ command }) => command)).toContain("counterpoise breaks list")
     }))

@@ -20,6 +20,9 @@ export const Status = Schema.Struct({
   money: Schema.Struct({
     right: Verdict.annotate({ description: "Null while a shard does not answer, and nothing wrong is known" }),
     because: Because,
+    breaks: Schema.Struct({ critical: Schema.Int, warning: Schema.Int }).annotate({
+      description: "How many breaks are open. One that is critical says that the money is not right"
+    }),
     currencies: Schema.Array(Schema.Struct({
       currency: Schema.String,
       debits: Minor,

@@ -7,6 +7,9 @@ import * as Diagnosis from "../Diagnosis.ts"
 import type { Shard } from "../contract/Shards.ts"
 import type { Status } from "../contract/Status.ts"
 
+/** Where there are more, these tell enough; the lists have all. */
+const mostReasons = 20
+
 /** RFC 3339 in UTC, to the millisecond. */
 export const time = (millis: number): string => new Date(millis).toISOString()
 
@@ -75,7 +78,8 @@ export const status = (seen: Seen, createdAtMillis: number): typeof Status.Encod
     created_at: time(createdAtMillis),
     money: {
       right: wrongs.length > 0 ? false : seen.sums === null ? null : true,
-      because: wrongs,
+      because: wrongs.slice(0, mostReasons),
+      breaks: { critical: Diagnosis.breaksOf(seen, "critical"), warning: Diagnosis.breaksOf(seen, "warning") },
       currencies: Diagnosis.sumsOf(seen.sums ?? []).map(({ credits, debits, held, inFlight, ...sums }) => ({
         ...sums,
         debits: debits.toString(),
