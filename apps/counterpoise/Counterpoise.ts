@@ -3,6 +3,7 @@ import { NodeServices } from "@effect/platform-node"
 import { Cause, Console, Effect, Layer, Logger, Option, Predicate, References } from "effect"
 import { CliError, Command } from "effect/cli"
 import { accounts } from "./commands/Accounts.ts"
+import { adjustments } from "./commands/Adjustments.ts"
 import { audit } from "./commands/Audit.ts"
 import { breaks } from "./commands/Breaks.ts"
 import { consumers } from "./commands/Consumers.ts"
@@ -39,6 +40,7 @@ export const counterpoise = Command.make("counterpoise").pipe(
     relay,
     consumers,
     replay,
+    adjustments,
     audit,
     migrate
   ]),

@@ -9,6 +9,7 @@ import { NotFound } from "../ExitCode.ts"
 import * as Output from "../Output.ts"
 import { limit, pages, time } from "../Paging.ts"
 import * as Platform from "../Platform.ts"
+import { recall, requeue } from "./Asking.ts"
 import { timeline, transferId } from "./Timeline.ts"
 
 const rowOf = ({ createdAtMillis, reason, status, terms }: TransferRecord): Output.Row => ({
@@ -109,5 +110,5 @@ const list = Command.make(
 
 export const transfers = Command.make("transfers").pipe(
   Command.withDescription("What clients asked to be moved, and what became of it"),
-  Command.withSubcommands([list, get, timeline])
+  Command.withSubcommands([list, get, timeline, recall, requeue])
 )
