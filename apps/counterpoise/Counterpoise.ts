@@ -10,6 +10,7 @@ import { consumers } from "./commands/Consumers.ts"
 import { doctor } from "./commands/Doctor.ts"
 import { ledger } from "./commands/Ledger.ts"
 import { migrate } from "./commands/Migrate.ts"
+import { parked } from "./commands/Parked.ts"
 import { relay } from "./commands/Relay.ts"
 import { replay } from "./commands/Replay.ts"
 import { shards } from "./commands/Shards.ts"
@@ -39,6 +40,7 @@ export const counterpoise = Command.make("counterpoise").pipe(
     shards,
     relay,
     consumers,
+    parked,
     replay,
     adjustments,
     audit,

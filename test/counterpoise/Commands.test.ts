@@ -86,3 +86,18 @@ describe("the exit codes", () => {
       expect(code).toBe(1)
     }))
 })
+
+describe("what cannot be taken back", () => {
+  it.effect.each(["parked discard msg_1", "adjustments approve adj_0_1"])(
+    "%s is done with --yes only, or tried",
+    (line) =>
+      Effect.gen(function*() {
+        const { code, err } = yield* ask(`${line} --reason why`, { ADMIN_URL: "http://127.0.0.1:1", ADMIN_KEY: "key" })
+        expect(code).toBe(2)
+        expect(err).toContain("--yes")
+        // With it, the API is asked; here nobody answers.
+        const meant = yield* ask(`${line} --reason why --yes`, { ADMIN_URL: "http://127.0.0.1:1", ADMIN_KEY: "key" })
+        expect(meant.code).toBe(1)
+      })
+  )
+})

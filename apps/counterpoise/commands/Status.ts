@@ -46,6 +46,9 @@ const show = Effect.fnUntraced(function*({ money, moving, stuck, suggestions }: 
   })))
   yield* Console.log("")
   yield* answer("What is stuck?", stuck.nothing ? "ok" : "wrong", stuck.nothing ? "nothing" : "")
+  if (money.breaks.critical + money.breaks.warning > 0) {
+    yield* Console.log(`  ${money.breaks.critical} critical and ${money.breaks.warning} other breaks are open`)
+  }
   if (stuck.transfers.length > 0) {
     yield* Output.list(stuck.transfers.map(({ open_since, shard, status, transfer }) => ({
       transfer,
