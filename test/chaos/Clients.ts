@@ -197,7 +197,14 @@ export class Clients {
   }
 
   async readAll(): Promise<void> {
-    for (const account of [...this.#cast.customers, this.#cast.hot, this.#cast.powers]) await this.#read(account)
+    for (const account of [...this.#cast.customers, this.#cast.hot, this.#cast.powers]) {
+      // An API that was killed last may not be back yet: without its answer an older read would pass for the last one.
+      const before = this.#reads.length
+      for (let tries = 0; this.#reads.length === before && tries < 300; tries++) {
+        if (tries > 0) await pause(100)
+        await this.#read(account)
+      }
+    }
   }
 
   async #insist(
