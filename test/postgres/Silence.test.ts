@@ -1,6 +1,7 @@
 /** A shard that is not there any more, and of which nobody says so: what is asked of it fails in time, and is asked anew. */
 import { expect, layer } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
+import { transaction } from "#infra/postgres/Postgres.ts"
 import { ShardDatabases } from "#infra/postgres/ShardDatabases.ts"
 import { Link } from "../support/Link.ts"
 import { TestPostgres } from "../support/TestPostgres.ts"
@@ -50,4 +51,43 @@ layer(TestPostgres.layer, { excludeTestServices: true })("a connection whose oth
         }))
       )
     }))
+
+  const before = {
+    "its begin": (vanishes: Effect.Effect<void>) => ({ earlier: vanishes, later: Effect.void }),
+    "its end": (vanishes: Effect.Effect<void>) => ({ earlier: Effect.void, later: vanishes }),
+    "it is undone": (vanishes: Effect.Effect<void>) => ({
+      earlier: Effect.void,
+      later: Effect.andThen(vanishes, Effect.fail("undo it" as const))
+    })
+  }
+  for (const [when, plan] of Object.entries(before)) {
+    it.effect(`ends a transaction too, if it is gone before ${when}`, () =>
+      Effect.gen(function*() {
+        const postgres = yield* TestPostgres
+        const { map, urls: [target] } = yield* postgres.freshShards(1)
+        if (target === undefined) return expect.fail("no shard")
+        const { link, through } = yield* linkTo(target)
+        yield* Effect.gen(function*() {
+          const { on } = yield* ShardDatabases
+          yield* on(0, (sql) => sql`SELECT 1`)
+
+          const { earlier, later } = plan(vanish(link))
+          yield* earlier
+          const lost = yield* Effect.uninterruptible(
+            Effect.flip(on(0, (sql) => transaction(sql, Effect.andThen(sql`SELECT 1`, later))))
+          )
+          if (when !== "it is undone") expect(lost).toMatchObject({ _tag: "ShardUnavailable", shard: 0 })
+          yield* on(0, (sql) => transaction(sql, sql`SELECT 1`))
+          expect(link.connections).toBe(1)
+        }).pipe(
+          Effect.provide(ShardDatabases.layer({
+            urls: [through],
+            map,
+            role: "counterpoise_ledger",
+            maxConnections: 1,
+            patience: "300 millis"
+          }))
+        )
+      }))
+  }
 })

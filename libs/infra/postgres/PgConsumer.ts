@@ -5,7 +5,7 @@
  * whose first has one. So neither needs to know what the other is doing.
  */
 import type { PgClient } from "@effect/sql-pg"
-import { Context, Duration, Effect, Layer, Option, type Redacted, Schema } from "effect"
+import { Context, Duration, Effect, flow, Layer, Option, type Redacted, Schema } from "effect"
 import {
   Consumer,
   type ConsumerLease,
@@ -25,7 +25,7 @@ import {
 import { int4s, int8s, texts } from "./Columns.ts"
 import { verifyConsumer, verifySchema } from "./Migrations.ts"
 import * as PgPlaces from "./PgPlaces.ts"
-import { connect, explained, transaction } from "./Postgres.ts"
+import { connect, explained, inTime, transaction } from "./Postgres.ts"
 import { millis } from "./Rows.ts"
 
 export interface Options {
@@ -94,7 +94,7 @@ const retryRows = Schema.decodeUnknownSync(Schema.Array(Schema.Struct({
 })))
 
 const stateOf = (sql: PgClient.PgClient, consumer: string) => {
-  const meaning = explained((cause) => ConsumerUnavailable.make({ consumer, cause }))
+  const meaning = flow(inTime(), explained((cause) => ConsumerUnavailable.make({ consumer, cause })))
 
   const load = Effect.fnUntraced(function*(log: string, partitions: ReadonlyArray<number>) {
     const places = yield* PgPlaces.load(sql, log, partitions)
@@ -184,7 +184,7 @@ const stateOf = (sql: PgClient.PgClient, consumer: string) => {
 }
 
 const consumerOf = (sql: PgClient.PgClient, { consumer, holder, timeToLive }: Options) => {
-  const meaning = explained((cause) => ConsumerUnavailable.make({ consumer, cause }))
+  const meaning = flow(inTime(), explained((cause) => ConsumerUnavailable.make({ consumer, cause })))
   const stale = StaleConsumer.make({ consumer })
   const seconds = Duration.toSeconds(timeToLive)
   const state = stateOf(sql, consumer)
@@ -234,7 +234,7 @@ const consumerOf = (sql: PgClient.PgClient, { consumer, holder, timeToLive }: Op
 }
 
 const parkedOf = (sql: PgClient.PgClient, consumer: string) => {
-  const meaning = explained((cause) => ConsumerUnavailable.make({ consumer, cause }))
+  const meaning = flow(inTime(), explained((cause) => ConsumerUnavailable.make({ consumer, cause })))
 
   /** All of the numbers, or none. */
   const all = (wanted: ReadonlyArray<bigint>, changed: ReadonlyArray<{ readonly number: bigint }>) => {

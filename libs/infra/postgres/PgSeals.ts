@@ -8,6 +8,7 @@ import { LeaseLost } from "#domain/sharding/Leases.ts"
 import type { ShardId } from "#domain/sharding/ShardMap.ts"
 import { sha256 } from "../Signatures.ts"
 import { int8s } from "./Columns.ts"
+import { transaction } from "./Postgres.ts"
 import { longPatience, ShardDatabases, whatItMeans } from "./ShardDatabases.ts"
 
 // What is verified must be read as it is: every column as text, and nothing refused that a column could hold.
@@ -290,13 +291,16 @@ export const layer = Layer.effect(
 
       look: (shard, at) =>
         databases.on(shard, (sql) =>
-          sql.withTransaction(Effect.gen(function*() {
-            yield* sql`SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY`
-            yield* sql`
+          transaction(
+            sql,
+            Effect.gen(function*() {
+              yield* sql`SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY`
+              yield* sql`
               SELECT set_config('statement_timeout', '10min', true),
                 set_config('idle_in_transaction_session_timeout', '10min', true), set_config('work_mem', '64MB', true)`
-            return yield* at(snapshotOf(sql, shard))
-          })), longPatience)
+              return yield* at(snapshotOf(sql, shard))
+            })
+          ), longPatience)
     })
   })
 )

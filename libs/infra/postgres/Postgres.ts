@@ -3,7 +3,7 @@
  */
 import { PgClient } from "@effect/sql-pg"
 import { type Cause, Context, Duration, Effect, Exit, Layer, Predicate, type Redacted, Scope } from "effect"
-import { SqlError } from "effect/sql"
+import { SqlClient, SqlError } from "effect/sql"
 
 export interface ConnectionOptions {
   readonly url: Redacted.Redacted<string>
@@ -12,6 +12,8 @@ export interface ConnectionOptions {
   /** Shown in pg_stat_activity. */
   readonly name?: string
   readonly maxConnections?: number
+  /** How long the server may take to begin and to end a transaction: 20 seconds unless given. */
+  readonly patience?: Duration.Input
 }
 
 /**
@@ -36,8 +38,40 @@ export const connect = Effect.fnUntraced(function*(options: ConnectionOptions) {
     }),
     scope
   )
-  return Context.get(context, PgClient.PgClient)
+  const client = Context.get(context, PgClient.PgClient)
+  return Object.assign(client, { withTransaction: inTimeTransactions(client, options.patience) })
 })
+
+/**
+ * The client library's transactions, but for what happens when the other side is gone and the network does not say so: its
+ * BEGIN, COMMIT and ROLLBACK cannot be interrupted, and would wait for ever.
+ */
+const inTimeTransactions = (client: PgClient.PgClient, most: Duration.Input | undefined) =>
+  SqlClient.makeWithTransaction({
+    transactionService: client.transactionService,
+    spanAttributes: [],
+    acquireConnection: (restore) => restore(client.reserve),
+    begin: (connection, statement) =>
+      statement === undefined
+        ? inTime(most)(connection.execute("BEGIN", [], undefined))
+        : inTime(most)(connection.executeUnprepared(statement, [], undefined)),
+    savepoint: (connection, id) => inTime(most)(connection.execute(`SAVEPOINT at_${id}`, [], undefined)),
+    releaseSavepoint: (connection, id) => inTime(most)(connection.execute(`RELEASE SAVEPOINT at_${id}`, [], undefined)),
+    rollbackSavepoint: (connection, id) =>
+      inTime(most)(connection.execute(`ROLLBACK TO SAVEPOINT at_${id}`, [], undefined)),
+    rollback: (connection) => inTime(most)(connection.execute("ROLLBACK", [], undefined)),
+    commit: (connection) =>
+      inTime(most)(connection.executeRaw("COMMIT", [])).pipe(
+        Effect.filterOrFail(
+          // The server answers so where a statement had failed, and nobody noticed.
+          (result) => !(Predicate.hasProperty(result, "command") && result.command === "ROLLBACK"),
+          () =>
+            SqlError.SqlError.make({
+              reason: SqlError.UnknownError.make({ cause: new Error("committed, and was rolled back") })
+            })
+        )
+      )
+  })
 
 /**
  * Does `work` in one transaction: all of it happens, or none of it. Where it fails it fails with what `work` failed with,

@@ -46,7 +46,8 @@ export class ShardDatabases extends Context.Service<ShardDatabases, {
             url,
             role: options.role,
             name: options.role,
-            ...(options.maxConnections === undefined ? {} : { maxConnections: options.maxConnections })
+            ...(options.maxConnections === undefined ? {} : { maxConnections: options.maxConnections }),
+            ...(options.patience === undefined ? {} : { patience: options.patience })
           }))
         const client = (shard: ShardId): PgClient.PgClient => {
           const sql = clients[shard]
