@@ -55,7 +55,7 @@ const layer = ({ build, keys, map }: Options) =>
     HttpApiBuilder.layer(AdminApi).pipe(
       Layer.provide([
         StatusHandlers.layer,
-        ShardHandlers.layer,
+        ShardHandlers.layer(shardsOf(map)),
         BreakHandlers.layer(shardsOf(map)),
         TransferHandlers.layer(map),
         AdjustmentHandlers.layer(map, shardsOf(map)),

@@ -8,6 +8,7 @@ import * as PgIntake from "#infra/postgres/PgIntake.ts"
 import * as PgInterventions from "#infra/postgres/PgInterventions.ts"
 import * as PgPulses from "#infra/postgres/PgPulses.ts"
 import * as PgQueries from "#infra/postgres/PgQueries.ts"
+import * as PgRepublishing from "#infra/postgres/PgRepublishing.ts"
 import * as PgSilentTransfers from "#infra/postgres/PgSilentTransfers.ts"
 import * as PgUnfinished from "#infra/postgres/PgUnfinished.ts"
 import * as Processes from "#infra/Processes.ts"
@@ -26,7 +27,7 @@ const reading = Layer.provide(
 
 /** What operators do is done as a role of their own, which can ask, and write down who asked; it cannot write money. */
 const acting = Layer.provide(
-  Layer.mergeAll(PgAdjustments.layer, PgAudit.layer, PgBreaks.layer, PgInterventions.layer),
+  Layer.mergeAll(PgAdjustments.layer, PgAudit.layer, PgBreaks.layer, PgInterventions.layer, PgRepublishing.layer),
   Processes.shardDatabases("operator", 2)
 )
 

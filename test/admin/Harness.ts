@@ -16,6 +16,7 @@ import * as PgIntake from "#infra/postgres/PgIntake.ts"
 import * as PgInterventions from "#infra/postgres/PgInterventions.ts"
 import * as PgPulses from "#infra/postgres/PgPulses.ts"
 import * as PgQueries from "#infra/postgres/PgQueries.ts"
+import * as PgRepublishing from "#infra/postgres/PgRepublishing.ts"
 import * as PgSilentTransfers from "#infra/postgres/PgSilentTransfers.ts"
 import * as PgUnfinished from "#infra/postgres/PgUnfinished.ts"
 import { ShardDatabases } from "#infra/postgres/ShardDatabases.ts"
@@ -44,7 +45,7 @@ export const served = Effect.fnUntraced(function*(
     ShardDatabases.layer({ ...shards, role: "counterpoise_auditor" })
   )
   const acting = Layer.provide(
-    Layer.mergeAll(PgAdjustments.layer, PgAudit.layer, PgBreaks.layer, PgInterventions.layer),
+    Layer.mergeAll(PgAdjustments.layer, PgAudit.layer, PgBreaks.layer, PgInterventions.layer, PgRepublishing.layer),
     ShardDatabases.layer({ ...shards, role: "counterpoise_operator" })
   )
   const asking = Layer.provide(PgIntake.layer(), ShardDatabases.layer({ ...shards, role: "counterpoise_api" }))

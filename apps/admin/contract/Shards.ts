@@ -1,11 +1,12 @@
 /**
- * The shards, one by one: how far each has come, and who works for it.
+ * The shards, one by one: how far each has come, and who works for it; and that its events be carried again.
  */
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
 import * as Problems from "#infra/http/Problems.ts"
 import { Validation } from "#infra/http/Validation.ts"
 import { page, Time } from "#infra/http/Values.ts"
+import { Decision, Operation } from "./Operations.ts"
 import { OperatorAuthorization } from "./Operators.ts"
 
 const Position = Schema.Number.annotate({ description: "A position in the shard's log; ascending, with gaps" })
@@ -44,6 +45,16 @@ export const Shard = Schema.Struct({
   sealed_up_to: Schema.NullOr(Position)
 }).annotate({ identifier: "Shard" })
 
+/** Numbers above this are not exact in JSON. */
+const FromPosition = Schema.Int.check(
+  Schema.isBetween({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }, { message: "must be a position: 1 or more" })
+).annotate({ description: "The first position of the shard's log that is carried again" })
+
+export const Republication = Schema.Struct({
+  from: FromPosition,
+  ...Decision.fields
+}).annotate({ identifier: "Republication" })
+
 export const ShardsGroup = HttpApiGroup.make("shards").add(
   HttpApiEndpoint.get("list", "/shards", {
     success: page(Shard).annotate({ identifier: "Shards" }),
@@ -51,6 +62,18 @@ export const ShardsGroup = HttpApiGroup.make("shards").add(
   }).annotateMerge(OpenApi.annotations({
     summary: "List the shards",
     description: "All of them, those that do not answer too. Each is read at one moment."
+  })),
+  HttpApiEndpoint.post("republish", "/shards/:id/republish", {
+    params: { id: Schema.String },
+    payload: Republication,
+    success: Operation,
+    error: Problems.schemasOf(...Problems.decided, "shard_not_found", "position_not_carried")
+  }).annotateMerge(OpenApi.annotations({
+    summary: "Carry a shard's events again",
+    description:
+      "Sends the shard's relay back: its events from a position on are appended to the event log anew, in their order, and then " +
+      "those that are new. Whoever works as the relay loses its lease and begins there. Readers drop what they have seen, so " +
+      "no money moves twice. A dry run says how many events that are."
   }))
 ).middleware(Validation).middleware(OperatorAuthorization).prefix("/admin/v1").annotateMerge(
   OpenApi.annotations({ title: "Shards", description: "How far each shard has come, and who works for it." })

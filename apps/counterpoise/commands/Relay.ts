@@ -1,8 +1,10 @@
-import { Effect, Layer } from "effect"
-import { Command } from "effect/cli"
+import { Effect, Layer, Schema } from "effect"
+import { Command, Flag } from "effect/cli"
 import { type Carried, isHeld, type Pulse, Pulses } from "#domain/sharding/Pulse.ts"
 import * as PgPulses from "#infra/postgres/PgPulses.ts"
 import { ShardDatabases } from "#infra/postgres/ShardDatabases.ts"
+import { Admin, ask } from "../Admin.ts"
+import * as Deciding from "../Deciding.ts"
 import { Found } from "../ExitCode.ts"
 import * as Output from "../Output.ts"
 import * as Platform from "../Platform.ts"
@@ -69,7 +71,42 @@ const status = Command.make(
   Command.withExamples([{ command: "counterpoise relay status", description: "A line for each shard" }])
 )
 
+/** `counterpoise relay republish` */
+const republish = Command.make(
+  "republish",
+  {
+    shard: Flag.Int("shard").pipe(Flag.withDescription("The number of the shard")),
+    from: Flag.Int("from").pipe(
+      Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }))),
+      Flag.withMetavar("position"),
+      Flag.withDescription("The first position of the shard's log that is carried again")
+    ),
+    ...Deciding.flags
+  },
+  Effect.fnUntraced(function*({ from, shard, ...decision }) {
+    const payload = { from, ...Deciding.payloadOf(decision) }
+    yield* Deciding.tell(yield* ask((client) => client.shards.republish({ params: { id: `shard_${shard}` }, payload })))
+  })
+).pipe(
+  Command.provide(Admin.layer),
+  Command.withDescription(
+    [
+      "Sends a shard's relay back: its events from a position on are appended to the event log anew, in their order. For an event",
+      "log that lost records and kept its name; one that was made anew is filled from the beginning without being asked. Relays may",
+      "run: whoever works as the relay loses its lease, and begins there. Readers drop what they have seen, so no money moves twice.",
+      "Exit codes: 3, there is no such shard; 4, the relay has not come so far."
+    ].join("\n")
+  ),
+  Command.withShortDescription("Has a shard's events carried again, from a position on"),
+  Command.withExamples([
+    {
+      command: "counterpoise relay republish --shard 0 --from 17000 --reason \"a broker lost its disk\" --dry-run",
+      description: "How many events that would be, from where to where"
+    }
+  ])
+)
+
 export const relay = Command.make("relay").pipe(
   Command.withDescription("What carries the shards' logs to each other"),
-  Command.withSubcommands([status])
+  Command.withSubcommands([status, republish])
 )

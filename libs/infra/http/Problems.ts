@@ -199,6 +199,16 @@ export const registry = {
     "Transfer not waiting",
     "Asked again is a transfer that is requested, or authorized and past its time. Recall one that is held. Nothing was asked."
   ),
+  shard_not_found: kind(
+    404,
+    "Shard not found",
+    "There is no shard with this id: they are called shard_0, shard_1 and so on."
+  ),
+  position_not_carried: kind(
+    409,
+    "Position not carried",
+    "The relay has not come so far: what lies ahead of it, it will carry anyhow. Nothing was done."
+  ),
   message_not_found: kind(404, "Message not found", "No parked message has this id."),
   message_not_waiting: kind(
     409,

@@ -67,7 +67,8 @@ export const layer = Layer.effect(
         databases.on(lease.shard, (sql) =>
           sql`
             INSERT INTO relay_cursor AS cursor (log, position)
-            SELECT ${log}, ${to} FROM lease WHERE role = ${lease.role} AND epoch = ${lease.epoch}
+            -- Locked: whoever takes the lease and sets the cursor back meanwhile must not be overrun (0016).
+            SELECT ${log}, ${to} FROM lease WHERE role = ${lease.role} AND epoch = ${lease.epoch} FOR SHARE
             ON CONFLICT (log) DO UPDATE SET position = excluded.position, moved_at = now()
               WHERE cursor.position <= excluded.position
             RETURNING 1`.pipe(
