@@ -91,7 +91,8 @@ export const IdempotencyKey = Schema.String.check(
   Schema.String,
   SchemaTransformation.transform({
     decode: (key) => key.startsWith("\"") ? key.slice(1, -1).replace(/\\(.)/g, "$1") : key,
-    encode: (key) => key
+    // What begins with a quote is not understood bare.
+    encode: (key) => key.startsWith("\"") ? `"${key.replace(/["\\]/g, "\\$&")}"` : key
   })
 )).annotateKey({ [problemAnnotation]: "idempotency_key_missing" satisfies Code })
 
