@@ -10,7 +10,7 @@
  * notify; here it is one per batch of a relay. Polling alone would cost more: 25 ms apart, 3 % of a core.
  */
 import { Deferred, type Duration, Effect, Latch, Layer, Queue, type Redacted, Schedule, Semaphore } from "effect"
-import type { SqlError } from "effect/sql"
+import { SqlError } from "effect/sql"
 import {
   AppendAmbiguous,
   type Bounds,
@@ -24,7 +24,7 @@ import {
 import type { ShardId } from "#domain/sharding/ShardMap.ts"
 import { int4s, int8s, texts } from "./Columns.ts"
 import { verifySchema } from "./Migrations.ts"
-import { connect, inTime, isTransient, sqlState } from "./Postgres.ts"
+import { connect, inTime, isTransient, listen, sqlState } from "./Postgres.ts"
 import { millis } from "./Rows.ts"
 
 export interface Options {
@@ -77,7 +77,7 @@ const deliveredOf = (row: EventRow): Delivered => ({
   requestId: row.request_id
 })
 
-/** What passes is reported as such; anything else is a mistake in this file, and a defect. */
+/** What passes is reported as such, and so is no answer in time; anything else is a mistake in this file, and a defect. */
 const unavailable = (operation: string) => (error: SqlError.SqlError) =>
   isTransient(error) ? Effect.fail(EventLogUnavailable.make({ operation, cause: error })) : Effect.die(error)
 
@@ -116,18 +116,18 @@ interface Waiter {
 }
 
 const make = Effect.fnUntraced(function*(options: Options) {
-  const sql = yield* connect({
-    url: options.url,
-    name: "counterpoise event log",
-    maxConnections: options.maxConnections ?? 6
-  }).pipe(Effect.catch(unavailable("open")))
-  yield* verifySchema(sql, "log").pipe(Effect.catchTags({ SqlError: unavailable("open"), PlatformError: Effect.die }))
+  /** How everything here is asked: it ends in time, whatever becomes of the other side. */
+  const asked = (operation: string) => <A, E>(statement: Effect.Effect<A, E | SqlError.SqlError>) =>
+    statement.pipe(inTime(options.patience), Effect.catchIf(SqlError.isSqlError, unavailable(operation)))
+
+  const database = { url: options.url, name: "counterpoise event log", maxConnections: options.maxConnections ?? 5 }
+  const sql = yield* connect(database).pipe(Effect.catch(unavailable("open")))
+  yield* verifySchema(sql, "log").pipe(asked("open"), Effect.catchTag("PlatformError", Effect.die))
 
   const identityNow = (operation: string) =>
     sql<{ readonly id: string; readonly chance: string }>`
       SELECT id, gen_random_uuid() AS chance FROM log_identity`.pipe(
-      inTime(options.patience),
-      Effect.catch(unavailable(operation)),
+      asked(operation),
       Effect.map((rows) => rows[0] ?? { id: "nobody", chance: "" })
     )
 
@@ -184,8 +184,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
       SELECT id, partition, next_offset
       FROM log_identity LEFT JOIN log_head ON partition = ANY(${int4s([...partitions])}::int4[])`
   }).pipe(
-    inTime(options.patience),
-    Effect.catch(unavailable("look for events")),
+    asked("look for events"),
     Effect.tap((rows) => verify(rows[0]?.id ?? "nobody", "look for events")),
     Effect.map((rows) =>
       learn(rows.flatMap(({ partition, next_offset }) => partition === null ? [] : [{ partition, next_offset }]))
@@ -193,7 +192,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
   )
 
   let isListening = false
-  yield* sql.listen(channel).pipe(
+  yield* listen(database, channel).pipe(
     Effect.flatMap((announcements) => {
       isListening = true
       announced.openUnsafe()
@@ -253,8 +252,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
         coalesce((SELECT min("offset") FROM event_log WHERE partition = wanted.partition), next_offset, 0) AS begin
       FROM unnest(${int4s(partitions)}::int4[]) AS wanted (partition)
       LEFT JOIN log_head ON log_head.partition = wanted.partition`.pipe(
-      inTime(options.patience),
-      Effect.catch(unavailable("say what it holds")),
+      asked("say what it holds"),
       Effect.map((rows) => {
         learn(rows)
         return new Map(rows.map(({ partition, begin, next_offset }): [number, Bounds] => [
@@ -267,7 +265,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
   const frontier = (source: ShardId) =>
     sql<{ readonly position: bigint }>`
       SELECT greatest(position, 0) AS position FROM log_writer WHERE source_shard = ${source}`.pipe(
-      Effect.catch(unavailable("say how far it is")),
+      asked("say how far it is"),
       Effect.map((rows) => rows[0]?.position ?? 0n)
     )
 
@@ -278,7 +276,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
       INSERT INTO log_writer AS writer (source_shard, epoch, position, position_before)
       VALUES (${source}, 1, -1, -1)
       ON CONFLICT (source_shard) DO UPDATE SET epoch = writer.epoch + 1
-      RETURNING epoch`.pipe(inTime(options.patience), Effect.catch(unavailable("open a writer")))
+      RETURNING epoch`.pipe(asked("open a writer"))
     const epoch = opened?.epoch ?? 0n
     const oneAtATime = yield* Semaphore.make(1)
     let broken: AppendAmbiguous | undefined
@@ -395,8 +393,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
           ORDER BY "offset"
           LIMIT records
         ) AS event`.pipe(
-        inTime(options.patience),
-        Effect.catch(unavailable("read")),
+        asked("read"),
         Effect.flatMap((rows) => {
           const reached = new Map<number, bigint>()
           for (const { partition, offset } of rows) {

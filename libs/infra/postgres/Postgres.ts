@@ -1,7 +1,7 @@
 /**
  * Connections to PostgreSQL, and what its errors mean to us.
  */
-import { PgClient } from "@effect/sql-pg"
+import { PgClient, PgConnection } from "@effect/sql-pg"
 import { type Cause, Context, Duration, Effect, Exit, Layer, Predicate, type Redacted, Scope } from "effect"
 import { SqlClient, SqlError } from "effect/sql"
 
@@ -16,6 +16,19 @@ export interface ConnectionOptions {
   readonly patience?: Duration.Input
 }
 
+const configOf = (options: ConnectionOptions) => ({
+  url: options.url,
+  applicationName: options.name ?? "counterpoise",
+  connectTimeout: "5 seconds",
+  startupParameters: {
+    ...(options.role === undefined ? {} : { role: options.role }),
+    statement_timeout: "15s",
+    lock_timeout: "5s",
+    idle_in_transaction_session_timeout: "10s",
+    TimeZone: "UTC"
+  }
+} as const)
+
 /**
  * A pool of connections, closed with the scope. Every statement has a time limit, and a transaction whose client fell
  * silent is ended by the server, so that a frozen process cannot hold locks or the position barrier for long.
@@ -23,23 +36,21 @@ export interface ConnectionOptions {
 export const connect = Effect.fnUntraced(function*(options: ConnectionOptions) {
   const scope = yield* Scope.Scope
   const context = yield* Layer.buildWithScope(
-    PgClient.layer({
-      url: options.url,
-      maxConnections: options.maxConnections ?? 4,
-      applicationName: options.name ?? "counterpoise",
-      connectTimeout: "5 seconds",
-      startupParameters: {
-        ...(options.role === undefined ? {} : { role: options.role }),
-        statement_timeout: "15s",
-        lock_timeout: "5s",
-        idle_in_transaction_session_timeout: "10s",
-        TimeZone: "UTC"
-      }
-    }),
+    PgClient.layer({ ...configOf(options), maxConnections: options.maxConnections ?? 4 }),
     scope
   )
   const client = Context.get(context, PgClient.PgClient)
   return Object.assign(client, { withTransaction: inTimeTransactions(client, options.patience) })
+})
+
+/**
+ * What is announced on a channel, heard on a connection of its own, which is closed first when the scope ends. Of one that
+ * is open the server is asked to stop, which cannot be interrupted, and is waited for without end if it is gone.
+ */
+export const listen = Effect.fnUntraced(function*(options: ConnectionOptions, channel: string) {
+  const hearing = yield* Effect.acquireRelease(Scope.make(), Scope.close)
+  const connection = yield* PgConnection.make(configOf(options))
+  return yield* inTime(options.patience)(Scope.provide(connection.listen(channel), hearing))
 })
 
 /**

@@ -70,7 +70,8 @@ export class ShardDatabases extends Context.Service<ShardDatabases, {
               : verifySchema(client(shard), "shard").pipe(
                 Effect.andThen(verifyIdentity(client(shard), shard, options.map.partitions)),
                 Effect.andThen(look(shard)),
-                Effect.andThen(Effect.sync(() => verified.add(shard)))
+                Effect.andThen(Effect.sync(() => verified.add(shard))),
+                inTime(options.patience)
               )
           )
         yield* Effect.forEach(clients, (_, shard) =>
