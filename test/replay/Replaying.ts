@@ -19,12 +19,14 @@ export const replayed = Effect.fnUntraced(function*(shards: TestShards, shard: n
     : replayShard({ ...options, events: fromEventLogOf(map) })
 })
 
+/** The shards' own logs. */
+export const shardLogsOf = (shards: TestShards) =>
+  PgShardLog.layer.pipe(Layer.provideMerge(ShardDatabases.layer({ ...shards, role: "postgres" })))
+
 /** The shards' logs, and an event log to carry them into. */
-export const logsOf = (shards: TestShards) =>
-  PgShardLog.layer.pipe(
-    Layer.provideMerge(ShardDatabases.layer({ ...shards, role: "postgres" })),
-    Layer.merge(Layer.fresh(MemoryEventLog.layer))
-  )
+export const logsOf = (shards: TestShards) => Layer.merge(shardLogsOf(shards), Layer.fresh(MemoryEventLog.layer))
+
+const carriedAtOnce = 5_000
 
 /** Carries both shards' logs into the event log, as their relays would. */
 export const carryAll = Effect.gen(function*() {
@@ -32,8 +34,15 @@ export const carryAll = Effect.gen(function*() {
   const shardLog = yield* ShardLog
   const { on } = yield* ShardDatabases
   for (const shard of [0, 1]) {
-    const { records, upTo } = yield* shardLog.after(shard, 0n, 100_000)
-    yield* Effect.scoped(Effect.flatMap(log.writer(shard), (writer) => writer.append(records)))
-    yield* on(shard, (sql) => sql`INSERT INTO relay_cursor (log, position) VALUES (${log.identity}, ${upTo})`)
+    const writer = yield* log.writer(shard)
+    let stretch = yield* shardLog.after(shard, 0n, carriedAtOnce)
+    while (stretch.records.length > 0) {
+      yield* writer.append(stretch.records)
+      stretch = yield* shardLog.after(shard, stretch.upTo, carriedAtOnce)
+    }
+    yield* on(shard, (sql) =>
+      sql`
+        INSERT INTO relay_cursor (log, position) VALUES (${log.identity}, ${stretch.upTo})
+        ON CONFLICT (log) DO UPDATE SET position = excluded.position`)
   }
-})
+}).pipe(Effect.scoped)
