@@ -15,10 +15,22 @@ const encoder = new TextEncoder()
  * the home of every account in every database depends on it.
  */
 export const partitionOf = (account: string, partitions: number): number => {
-  const bytes = encoder.encode(account)
-  let hash = 0x811c9dc5
-  for (let index = 0; index < bytes.length; index++) {
-    hash = Math.imul(hash ^ (bytes[index] ?? 0), 0x01000193)
-  }
+  const hash = hashOfAscii(account) ?? hashOfUtf8(account)
   return ((hash ^ (hash >>> 16)) >>> 0) % partitions
 }
+
+const seed = 0x811c9dc5
+const mixed = (hash: number, byte: number) => Math.imul(hash ^ byte, 0x01000193)
+
+/** Account ids are ASCII, of which each character is its own byte in UTF-8: a fifth of the time. */
+const hashOfAscii = (account: string): number | undefined => {
+  let hash = seed
+  for (let index = 0; index < account.length; index++) {
+    const code = account.charCodeAt(index)
+    if (code > 0x7f) return undefined
+    hash = mixed(hash, code)
+  }
+  return hash
+}
+
+const hashOfUtf8 = (account: string): number => encoder.encode(account).reduce(mixed, seed)
