@@ -26,28 +26,71 @@ export interface OwnEvents<E = never> {
   readonly next: Effect.Effect<ReadonlyArray<LogRecord>, E | ShardUnavailable | EventLogUnavailable>
 }
 
-/** Replays events into the shadow, and answers how many there were; `told` hears of each stretch that was written. */
+const nothing: Known = {
+  accounts: new Map(),
+  transfers: new Map(),
+  verdicts: new Map(),
+  instructions: new Map(),
+  reversed: new Map()
+}
+
+/** After so many decisions whatever else there is to do gets its turn: above all, the stretch before is being written. */
+const decisionsInARow = 200
+
+/**
+ * Replays events into the shadow, and answers how many there were; `told` hears of each stretch that was written.
+ *
+ * Three stretches are under way at once: one is read, one is decided, one is written. So what the one before changed may not
+ * be in the shadow yet, and is handed on.
+ */
 export const replay = Effect.fn("replay")(function*<E = never>(
   events: OwnEvents<E>,
   told: (progress: { readonly events: number; readonly position: bigint }) => Effect.Effect<void>
 ) {
   const shadow = yield* Shadow
-  const { map, shard } = shadow
   let count = 0
+  let before = nothing
+  let writing: Fiber.Fiber<void, ShardUnavailable> = yield* Effect.forkChild(Effect.void)
   let stretch = yield* events.next
   while (stretch.length > 0) {
-    // The next stretch is read while this one is written.
     const reading = yield* Effect.forkChild(events.next)
-    const decoded = yield* Effect.fromResult(eventsOf(shard, stretch))
-    const replay = new Replay(shard, map, yield* shadow.read(needsOf(decoded, map, shard)))
-    for (const [index, event] of decoded.entries()) {
-      const record = stretch[index]
-      if (record !== undefined) yield* Effect.fromResult(replay.take(record, event))
-    }
-    yield* shadow.write(replay.rebuilt)
+    const decided = yield* Effect.exit(decideAgain(stretch, before))
+    // What was right before it is written whatever comes of this one.
+    yield* Fiber.join(writing)
+    const replayed = yield* decided
+    before = replayed.changed
     count += stretch.length
-    yield* told({ events: count, position: stretch.at(-1)?.position ?? 0n })
+    const progress = { events: count, position: stretch.at(-1)?.position ?? 0n }
+    writing = yield* Effect.forkChild(Effect.andThen(shadow.write(replayed.rebuilt), told(progress)))
     stretch = yield* Fiber.join(reading)
   }
+  yield* Fiber.join(writing)
   return count
+})
+
+/** A stretch decided, over what the shadow knows and what the stretch before it changed. */
+const decideAgain = Effect.fnUntraced(function*(stretch: ReadonlyArray<LogRecord>, before: Known) {
+  const { map, read, shard } = yield* Shadow
+  const events = yield* Effect.fromResult(eventsOf(shard, stretch))
+  const needs = needsOf(events, map, shard)
+  const handedOn = [...needs.transfers].flatMap((id) => before.transfers.get(id)?.reverses ?? [])
+  const known = yield* read({
+    ...needs,
+    reversed: new Set([...needs.reversed, ...handedOn]),
+    verdicts: new Set([...needs.verdicts, ...handedOn])
+  })
+  const replay = new Replay(shard, map, {
+    accounts: new Map([...known.accounts, ...before.accounts]),
+    transfers: new Map([...known.transfers, ...before.transfers]),
+    verdicts: new Map([...known.verdicts, ...before.verdicts]),
+    // In the order in which they were given: what is read is older.
+    instructions: new Map([...known.instructions, ...before.instructions]),
+    reversed: new Map([...known.reversed, ...before.reversed])
+  })
+  for (const [index, event] of events.entries()) {
+    const record = stretch[index]
+    if (record !== undefined) yield* Effect.fromResult(replay.take(record, event))
+    if (index % decisionsInARow === 0) yield* Effect.yieldNow
+  }
+  return replay
 })
