@@ -42,6 +42,15 @@ layer(TestPostgres.layer, { excludeTestServices: true, timeout: "60 seconds" })(
       for (const shard of [0, 1]) expectEqual(yield* fromOwnLog(shards, shard))
     }))
 
+  it.effect("however few events are decided at a time, while those before are being written", () =>
+    Effect.gen(function*() {
+      const { books, shards } = yield* filled
+      yield* settle(shards, books)
+      for (const [shard, most] of [[0, 1], [1, 3]] as const) {
+        expectEqual(yield* Effect.provide(replayed(shards, shard, most), logsOf(shards), { local: true }))
+      }
+    }))
+
   it.effect("from the event log they are the same, spread over all partitions among those of others", () =>
     Effect.gen(function*() {
       const { shards } = yield* filled

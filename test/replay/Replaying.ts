@@ -1,7 +1,9 @@
 /** Shards replayed, each into a shadow of its own. */
 import { Effect, Layer, Redacted } from "effect"
-import { EventLog } from "#domain/messaging/EventLog.ts"
+import { EventLog, type LogRecord } from "#domain/messaging/EventLog.ts"
 import { ShardLog } from "#domain/messaging/ShardLog.ts"
+import type { OwnEvents } from "#domain/replay/Shadow.ts"
+import type { ShardId } from "#domain/sharding/ShardMap.ts"
 import * as MemoryEventLog from "#infra/memory/MemoryEventLog.ts"
 import * as PgShardLog from "#infra/postgres/PgShardLog.ts"
 import { fromEventLogOf, fromLog, replayShard } from "#infra/postgres/PgReplay.ts"
@@ -10,14 +12,31 @@ import { TestPostgres, type TestShards } from "../support/TestPostgres.ts"
 
 export const urlOf = ({ urls }: TestShards, shard: number) => urls[shard] ?? Redacted.make("")
 
-export const replayed = Effect.fnUntraced(function*(shards: TestShards, shard: number, from: "log" | "event log") {
-  const { map } = shards
-  const shadows = yield* (yield* TestPostgres).freshShards(2, { partitions: map.partitions })
-  const options = { shard, map, live: urlOf(shards, shard), shadow: urlOf(shadows, shard), told: () => Effect.void }
-  return yield* from === "log"
-    ? replayShard({ ...options, events: fromLog })
-    : replayShard({ ...options, events: fromEventLogOf(map) })
-})
+/** The same events, so many at a time. */
+const cutInto = ({ next }: OwnEvents, most: number): OwnEvents => {
+  let left: ReadonlyArray<LogRecord> = []
+  return {
+    next: Effect.gen(function*() {
+      if (left.length === 0) left = yield* next
+      const given = left.slice(0, most)
+      left = left.slice(most)
+      return given
+    })
+  }
+}
+
+/** Replays a shard from one of the logs, or from its own, a few events at a time. */
+export const replayed = Effect.fnUntraced(
+  function*(shards: TestShards, shard: number, from: "log" | "event log" | number) {
+    const { map } = shards
+    const shadows = yield* (yield* TestPostgres).freshShards(2, { partitions: map.partitions })
+    const options = { shard, map, live: urlOf(shards, shard), shadow: urlOf(shadows, shard), told: () => Effect.void }
+    if (from === "event log") return yield* replayShard({ ...options, events: fromEventLogOf(map) })
+    const events = (of: ShardId, upTo: bigint) =>
+      Effect.map(fromLog(of, upTo), (all) => from === "log" ? all : cutInto(all, from))
+    return yield* replayShard({ ...options, events })
+  }
+)
 
 /** The shards' own logs. */
 export const shardLogsOf = (shards: TestShards) =>
