@@ -5,6 +5,7 @@ import path from "node:path"
 import * as Machine from "../../bench/Machine.ts"
 import { roles } from "./Rig.ts"
 import type { RoundReport } from "./Round.ts"
+import type { ReplayedShard } from "./Shadows.ts"
 
 export interface ChaosReport {
   readonly commit: string
@@ -22,10 +23,12 @@ export interface ChaosReport {
   readonly committed: number
   readonly reads: number
   readonly slowestDrainMillis: number
-  /** Violations of invariants, findings in histories and troubles together. */
+  /** Violations of invariants, findings in histories, troubles and replays that differ together. */
   readonly found: number
   /** Crash points that were armed, and at which nobody died. */
   readonly neverReached: ReadonlyArray<string>
+  /** Each shard made again from its events, when all rounds were over. */
+  readonly replays: ReadonlyArray<ReplayedShard>
   readonly rounds: ReadonlyArray<RoundReport>
 }
 
@@ -45,9 +48,9 @@ const foundIn = ({ findings, recoveries, troubles, violations }: RoundReport) =>
   findings.length + troubles.length + violations.length + recoveries.filter(({ millis }) => millis === null).length
 
 export const of = (
-  run: Pick<ChaosReport, "seed" | "rounds" | "neverReached"> & { readonly began: Date }
+  run: Pick<ChaosReport, "seed" | "rounds" | "replays" | "neverReached"> & { readonly began: Date }
 ): ChaosReport => {
-  const { began, neverReached, rounds, seed } = run
+  const { began, neverReached, replays, rounds, seed } = run
   const faultsByKind: Record<string, number> = {}
   for (const { faults } of rounds) {
     for (const [kind, times] of Object.entries(faults)) faultsByKind[kind] = (faultsByKind[kind] ?? 0) + times
@@ -69,8 +72,9 @@ export const of = (
     committed: sum(({ committed }) => committed),
     reads: sum(({ reads }) => reads),
     slowestDrainMillis: Math.max(0, ...rounds.map(({ drainedAfterMillis }) => drainedAfterMillis)),
-    found: sum(foundIn) + neverReached.length,
+    found: sum(foundIn) + neverReached.length + replays.filter(({ differences }) => differences.length > 0).length,
     neverReached,
+    replays,
     rounds
   }
 }
@@ -101,6 +105,12 @@ const text = (report: ChaosReport): string =>
         `recovery of ${role}: ${took.map(({ millis }) => millis === null ? "not at all" : `${millis} ms`).join(", ")}`
       ]
     }),
+    ...report.replays.map(({ differences, events, eventsPerSecond, from, shard }) =>
+      `shard ${shard} replayed from ${from}: ` +
+      (differences.length === 0
+        ? `${events} events, ${eventsPerSecond}/s, the same`
+        : `DIFFERS: ${differences.join(", ")}`)
+    ),
     ...report.neverReached.map((point) => `never reached: ${point}`),
     `${report.found === 0 ? "nothing" : report.found} found that must not be`,
     ""

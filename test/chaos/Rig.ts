@@ -6,11 +6,14 @@ import { chmodSync, closeSync, mkdtempSync, openSync, realpathSync, rmSync } fro
 import { tmpdir } from "node:os"
 import path from "node:path"
 import { randomInt } from "node:crypto"
-import { Effect, Exit, Redacted, Scope } from "effect"
+import { Effect, Exit, Layer, Redacted, Scope } from "effect"
+import type { EventLog } from "#domain/messaging/EventLog.ts"
+import * as KafkaEventLog from "#infra/kafka/KafkaEventLog.ts"
 import * as LocalKafka from "#infra/local/LocalKafka.ts"
 import * as LocalPostgres from "#infra/local/LocalPostgres.ts"
 import { freePort, takeAlong } from "#infra/local/ServerProcess.ts"
 import { migrate, migrateShard } from "#infra/postgres/Migrations.ts"
+import * as PgEventLog from "#infra/postgres/PgEventLog.ts"
 import { supervise } from "../../apps/stack/Supervisor.ts"
 import { type Chance } from "../support/Chance.ts"
 import { Link } from "../support/Link.ts"
@@ -22,6 +25,7 @@ export type Role = typeof roles[number]
 const ofEachRole = 2
 const shards = 2
 export const partitions = 64
+const topic = "chaos"
 
 /** A process of the platform, which is started again whenever it ends. */
 export interface Worker {
@@ -49,6 +53,8 @@ export interface StandingServer {
 
 export interface Rig {
   readonly eventLog: EventLogKind
+  /** The event log, directly: for those who look, not for those who work. */
+  readonly log: Layer.Layer<EventLog>
   /** The shards, directly: for those who look, not for those who work. */
   readonly shardUrls: ReadonlyArray<string>
   readonly servers: ReadonlyArray<StandingServer>
@@ -115,13 +121,19 @@ export const make = Effect.fnUntraced(function*({ chance, env = {}, eventLog, sa
         kafkaDoors.set(name, link)
         doors.push({ port, advertised: link.address })
       }
-      return { server: yield* kafka(folder, doors), url: undefined }
+      const server = yield* kafka(folder, doors)
+      return {
+        server,
+        url: undefined,
+        layer: Layer.orDie(KafkaEventLog.layer({ brokers: server.brokers, topic, partitions }))
+      }
     })
     : yield* Effect.gen(function*() {
       const server = yield* postgres("event-log", folder)
       yield* LocalPostgres.createDatabase(server.url("postgres"), "counterpoise_log")
       yield* migrate(Redacted.make(server.url("counterpoise_log")), "log")
-      return { server, url: server.url("counterpoise_log") }
+      const url = server.url("counterpoise_log")
+      return { server, url, layer: Layer.orDie(PgEventLog.layer({ url: Redacted.make(url) })) }
     })
 
   const apiKey = `chaos-${randomInt(2 ** 40)}-key`
@@ -153,7 +165,7 @@ export const make = Effect.fnUntraced(function*({ chance, env = {}, eventLog, sa
         EVENT_LOG: eventLog,
         EVENT_LOG_URL: toLog?.url,
         KAFKA_BROKERS: kafkaDoor?.address,
-        KAFKA_TOPIC: "chaos",
+        KAFKA_TOPIC: topic,
         API_PORT: String(apiPort),
         API_KEYS: `chaos:${apiKey}`,
         LEASE_SECONDS: "2",
@@ -169,6 +181,7 @@ export const make = Effect.fnUntraced(function*({ chance, env = {}, eventLog, sa
   }
   const rig: Rig = {
     eventLog,
+    log: log.layer,
     shardUrls,
     servers: [...shardServers, log.server],
     workers,
@@ -234,7 +247,7 @@ const kafka = (folder: string, doors: NonNullable<LocalKafka.LocalKafkaOptions["
         Effect.tap(({ pid }) => takeAlong({ pid, folder: dataDir, remove: [folder] }))
       )
     )
-  })
+  }).pipe(Effect.map((server) => ({ ...server, brokers: server.now().brokers })))
 
 const worker = Effect.fnUntraced(function*(
   name: string,

@@ -13,6 +13,7 @@ import { allCrashPoints, scenarios } from "./Faults.ts"
 import * as Report from "./Report.ts"
 import * as Rig from "./Rig.ts"
 import { round, type RoundReport } from "./Round.ts"
+import { replayAll, type ReplayedShard } from "./Shadows.ts"
 
 /** It was called in a way that means nothing. */
 class Usage extends Schema.TaggedError<Usage>()("Usage", { why: Schema.String }) {
@@ -77,6 +78,7 @@ const program = Effect.gen(function*() {
   const rounds: Array<RoundReport> = []
   const logs: Array<string> = []
   const rigs: Array<Rig.Rig> = []
+  const replays: Array<ReplayedShard> = []
   for (const [index, eventLog] of eventLogs.entries()) {
     if (eventLog !== "kafka" && eventLog !== "postgres") {
       return yield* Usage.make({ why: `There is no event log "${eventLog}".` })
@@ -105,13 +107,15 @@ const program = Effect.gen(function*() {
           Progress.say(Report.line(report))
         }
       }
+      Progress.say(`replaying both shards, over ${eventLog}`)
+      replays.push(...yield* replayAll(rig))
     }))
   }
   Progress.clear()
   // A point that no process died at was not tested.
   const toured = rounds.some(({ scenario }) => scenario === "crash points")
   const neverReached = toured ? allCrashPoints.filter((point) => !rigs.some(({ reached }) => reached.has(point))) : []
-  const report = Report.of({ seed, began, rounds, neverReached })
+  const report = Report.of({ seed, began, rounds, replays, neverReached })
   // What was found is of no use without what the processes said meanwhile.
   if (report.found === 0) {
     yield* Effect.sync(() => logs.forEach((each) => rmSync(each, { recursive: true, force: true })))

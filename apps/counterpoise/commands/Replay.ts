@@ -30,7 +30,7 @@ const flags = {
   ),
   keep: Flag.Boolean("keep").pipe(
     Flag.withDefault(false),
-    Flag.withDescription("Keep that database; it is dropped otherwise")
+    Flag.withDescription("Keep that database; it is dropped otherwise. A crash of its server empties it")
   )
 }
 
