@@ -75,6 +75,9 @@ const haltsOf = (seen: ShardSeen): ReadonlyArray<string> => {
 /** Why money is not moving as it should; nothing where it is. */
 export const halts = ({ shards }: Seen): ReadonlyArray<string> => shards.flatMap(haltsOf)
 
+/** Parked messages that wait for a person, and not only behind another of their key. */
+export const troubled = ({ parked }: Seen): number => (parked ?? []).filter(({ trouble }) => trouble !== null).length
+
 export interface Suggestion {
   readonly because: string
   readonly command: string
@@ -103,6 +106,27 @@ export const suggestions = (seen: Seen): ReadonlyArray<Suggestion> => [
         }
     ])
   ),
+  ...seen.stopped.slice(0, 3).flatMap(({ offset, partition, record, shard }): ReadonlyArray<Suggestion> => [
+    {
+      because: `partition ${partition} of shard ${shard} has stopped at offset ${offset}: ` +
+        "nothing is skipped there, and the worker's log says why",
+      command: "counterpoise consumers lag --partitions"
+    },
+    ...(record === null ? [] : [{
+      because: `it stands before ${record.type} of ${record.subject}: is that the event that was written?`,
+      command: record.type.startsWith("transfer.")
+        ? `counterpoise transfers timeline ${record.subject}`
+        : `counterpoise accounts get ${record.subject}`
+    }])
+  ]),
+  ...(troubled(seen) === 0 ? [] : [{
+    because: "messages wait for a person, who may retry or discard them: which, and why?",
+    command: "counterpoise parked list"
+  }]),
+  ...(seen.parked !== null ? [] : [{
+    because: "the notifier's database does not answer: how many messages are parked is not known",
+    command: "counterpoise doctor"
+  }]),
   ...(halts(seen).length === 0 ? [] : [{
     because: "something does not move: what does not answer?",
     command: "counterpoise doctor"

@@ -44,7 +44,23 @@ export const Status = Schema.Struct({
       shard: Schema.Int,
       status: Schema.String,
       open_since: Time
-    })).annotate({ description: "Those that got no answer for longer than they should, at most 20 for each shard" })
+    })).annotate({ description: "Those that got no answer for longer than they should, at most 20 for each shard" }),
+    partitions: Schema.Array(Schema.Struct({
+      shard: Schema.Int,
+      partition: Schema.Int,
+      offset: Schema.Finite.annotate({ description: "Where its worker stands in the event log" }),
+      type: Schema.NullOr(Schema.String).annotate({
+        description: "The event that it stands before; null where the event log does not have that offset"
+      }),
+      subject: Schema.NullOr(Schema.String),
+      waiting_since: Schema.NullOr(Time)
+    })).annotate({
+      description: "Partitions that have stopped: somebody works on them, and did not go on from there for 30 seconds"
+    }),
+    parked: Schema.NullOr(Schema.Struct({
+      waiting: Schema.Int.annotate({ description: "How many messages are parked and wait; counted up to 1,000" }),
+      troubled: Schema.Int.annotate({ description: "How many of them wait for a person, and not only behind another" })
+    })).annotate({ description: "The notifier's; null while its database does not answer" })
   }),
   suggestions: Schema.Array(Schema.Struct({
     because: Schema.String,

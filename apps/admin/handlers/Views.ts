@@ -72,6 +72,15 @@ export const status = (seen: Seen, createdAtMillis: number): typeof Status.Encod
       open_since: time(openSinceMillis)
     }))
   )
+  const stopped = seen.stopped.map(({ offset, partition, record, shard }) => ({
+    shard,
+    partition,
+    offset: Number(offset),
+    type: record && record.type,
+    subject: record && record.subject,
+    waiting_since: timeOrNull(record && record.occurredAtMillis)
+  }))
+  const troubled = Diagnosis.troubled(seen)
   return {
     id: "status",
     object: "status",
@@ -89,7 +98,12 @@ export const status = (seen: Seen, createdAtMillis: number): typeof Status.Encod
       }))
     },
     moving: { well: halts.length === 0, because: halts, shards: seen.shards.map(shard) },
-    stuck: { nothing: silent.length === 0, transfers: silent },
+    stuck: {
+      nothing: silent.length === 0 && stopped.length === 0 && troubled === 0,
+      transfers: silent,
+      partitions: stopped,
+      parked: seen.parked && { waiting: seen.parked.length, troubled }
+    },
     suggestions: Diagnosis.suggestions(seen)
   }
 }

@@ -49,6 +49,21 @@ const show = Effect.fnUntraced(function*({ money, moving, stuck, suggestions }: 
   if (money.breaks.critical + money.breaks.warning > 0) {
     yield* Console.log(`  ${money.breaks.critical} critical and ${money.breaks.warning} other breaks are open`)
   }
+  if (stuck.partitions.length > 0) {
+    yield* Console.log(`  ${stuck.partitions.length} partitions have stopped`)
+    yield* Output.list(stuck.partitions.map(({ offset, partition, shard, subject, type, waiting_since }) => ({
+      shard,
+      partition,
+      offset,
+      stands_before: type === null ? "nothing: the event log does not have this" : `${type} of ${subject}`,
+      since: waiting_since
+    })))
+  }
+  if (stuck.parked !== null && stuck.parked.waiting > 0) {
+    yield* Console.log(
+      `  ${stuck.parked.waiting} messages are parked, ${stuck.parked.troubled} of them wait for a person`
+    )
+  }
   if (stuck.transfers.length > 0) {
     yield* Output.list(stuck.transfers.map(({ open_since, shard, status, transfer }) => ({
       transfer,
