@@ -42,6 +42,14 @@ export const wrongs = ({ shards, sums }: Seen): ReadonlyArray<string> => [
   ...(sums ?? []).flatMap(({ credits, currency, debits, shard }) =>
     debits === credits ? [] : [`shard ${shard} does not balance in ${currency}: debits ${debits}, credits ${credits}`]
   ),
+  ...shards.flatMap(({ pulse, shard }) =>
+    pulse === null || pulse.behind === null
+      ? []
+      : [
+        `shard ${shard} lost data: its log ends at position ${pulse.behind.logEnd}, and ${pulse.behind.seenBy} has seen ` +
+        `${pulse.behind.seenTo}; it takes nothing before it has caught up`
+      ]
+  ),
   ...shards.flatMap(({ breaks }) => breaks).flatMap((found) =>
     found.severity === "critical" ? [`${breakId(found)}: ${found.invariant}, ${found.subject}`] : []
   )
@@ -83,12 +91,19 @@ export interface Suggestion {
   readonly command: string
 }
 
-/** Lines that are safe to press: each of them looks, or asks; none decides. */
+/** Lines that are safe to press: each of them looks, or asks, or fills up what was lost from what is known; none decides. */
 export const suggestions = (seen: Seen): ReadonlyArray<Suggestion> => [
   ...(wrongs(seen).length === 0 ? [] : [{
     because: "the money is not right: somebody must see where",
     command: "counterpoise breaks list"
   }]),
+  ...seen.shards.flatMap(({ pulse, shard }) =>
+    pulse === null || pulse.behind === null ? [] : [{
+      because:
+        `shard ${shard} can be filled again from the event log; where it cannot, this says so and changes nothing`,
+      command: `counterpoise shards recover --shard ${shard}`
+    }]
+  ),
   ...seen.shards.flatMap(({ silent }) =>
     silent.slice(0, 3).flatMap(({ transfer: { status, terms: { transfer } } }): ReadonlyArray<Suggestion> => [
       {

@@ -540,6 +540,11 @@ const cases: ReadonlyArray<Case> = [
     found: ["no_event_lingers"]
   },
   {
+    name: "a shard was restored from an older copy, and has not caught up",
+    plant: () => ({ 1: ["INSERT INTO recovery (log_end, seen_to, seen_by) VALUES (70, 90, 'the event log')"] }),
+    found: ["a_shard_has_all_that_others_saw_of_it"]
+  },
+  {
     name: "the event that carried an instruction is lost",
     plant: ({ instruction }) => ({
       0: [`DELETE FROM event WHERE payload ->> 'instruction' = '${instruction("captureLocal")}'`]

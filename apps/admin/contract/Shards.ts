@@ -42,7 +42,16 @@ export const Shard = Schema.Struct({
     oldest_at: Schema.NullOr(Time).annotate({ description: "When the oldest was made that is requested or held" })
   })).annotate({ description: "Transfers of the last day that have not ended" }),
   open_instructions: Schema.NullOr(Schema.Int),
-  sealed_up_to: Schema.NullOr(Position)
+  sealed_up_to: Schema.NullOr(Position),
+  behind: Schema.NullOr(Schema.Struct({
+    log_end: Position,
+    seen_to: Position,
+    seen_by: Schema.String.annotate({ description: "Such as shard 1, or the event log" })
+  })).annotate({
+    description:
+      "Where the shard lost data: others have seen more of its log than it has. What is read of it is out of date, and it takes " +
+      "nothing before it has caught up"
+  })
 }).annotate({ identifier: "Shard" })
 
 /** Numbers above this are not exact in JSON. */

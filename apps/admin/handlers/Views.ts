@@ -23,7 +23,8 @@ const nothingKnown = {
   leases: null,
   unfinished: null,
   open_instructions: null,
-  sealed_up_to: null
+  sealed_up_to: null,
+  behind: null
 }
 
 export const shard = (seen: ShardSeen): typeof Shard.Encoded => {
@@ -56,7 +57,12 @@ export const shard = (seen: ShardSeen): typeof Shard.Encoded => {
       oldest_at: timeOrNull(unfinished.oldestMillis)
     },
     open_instructions: unfinished && unfinished.openInstructions,
-    sealed_up_to: pulse.sealed && Number(pulse.sealed.upTo)
+    sealed_up_to: pulse.sealed && Number(pulse.sealed.upTo),
+    behind: pulse.behind && {
+      log_end: Number(pulse.behind.logEnd),
+      seen_to: Number(pulse.behind.seenTo),
+      seen_by: pulse.behind.seenBy
+    }
   }
 }
 

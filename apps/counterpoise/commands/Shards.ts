@@ -33,12 +33,12 @@ const list = Command.make(
       return pulses.of(shard).pipe(
         Effect.map((pulse) => ({
           ...own,
-          answers: "yes",
+          answers: pulse.behind === null ? "yes" : "behind",
           last_position: pulse.lastPosition,
           ledger: holderOf(pulse, "ledger"),
           relay: holderOf(pulse, "relay"),
           reconciler: holderOf(pulse, "reconciler"),
-          why: null
+          why: pulse.behind && `it lost data: ${pulse.behind.seenBy} has seen its log up to ${pulse.behind.seenTo}`
         })),
         Effect.catchTag("ShardUnavailable", ({ message }) =>
           Effect.succeed({

@@ -43,6 +43,8 @@ export interface Pulse {
   readonly leases: ReadonlyArray<LeaseHolder>
   readonly carried: ReadonlyArray<Carried>
   readonly worked: ReadonlyArray<WorkedPartition>
+  /** Who has seen how much more of its log than it has, if somebody has: it lost data, and takes nothing before it has caught up. */
+  readonly behind: { readonly logEnd: bigint; readonly seenTo: bigint; readonly seenBy: string } | null
   /** The last block that was sealed, if there is one. */
   readonly sealed: { readonly upTo: bigint; readonly atMillis: number } | null
 }

@@ -286,8 +286,8 @@ export const registry = {
   shard_recovering: kind(
     503,
     "Shard recovering",
-    "The database that is home to the account was restored from an older copy, and takes nothing before it has caught up. " +
-      "Nothing was done. Repeat the request with the same idempotency key later. Other accounts are not affected.",
+    "The database that is home to the account was restored from an older copy: it takes nothing before it has caught up, and " +
+      "what it would say is out of date. Nothing was done. Repeat the request with the same idempotency key later. Other accounts are not affected.",
     true
   ),
   not_ready: kind(

@@ -30,6 +30,9 @@ interface OwnRow {
   readonly last_position: bigint
   readonly sealed_up_to: bigint | null
   readonly sealed_at_millis: number | null
+  readonly behind_from: bigint | null
+  readonly seen_to: bigint | null
+  readonly seen_by: string | null
 }
 
 export const layer = Layer.effect(
@@ -45,8 +48,10 @@ export const layer = Layer.effect(
               SELECT ${sql.literal(millis("clock_timestamp()"))} AS at_millis,
                 coalesce((SELECT max(position) FROM event), 0) AS last_position,
                 block.up_to AS sealed_up_to,
-                ${sql.literal(millis("block.sealed_at"))} AS sealed_at_millis
+                ${sql.literal(millis("block.sealed_at"))} AS sealed_at_millis,
+                recovery.log_end AS behind_from, recovery.seen_to, recovery.seen_by
               FROM (VALUES (1)) AS answer
+              LEFT JOIN recovery ON recovery.ended_at IS NULL
               LEFT JOIN (SELECT up_to, sealed_at FROM sealed_block ORDER BY number DESC LIMIT 1) AS block ON true`
             const leases = yield* sql`
               SELECT role, holder, epoch, ${sql.literal(millis("expires_at"))} AS expires_at_millis
@@ -68,6 +73,9 @@ export const layer = Layer.effect(
               shard,
               atMillis: own?.at_millis ?? 0,
               lastPosition: own?.last_position ?? 0n,
+              behind: own === undefined || own.behind_from === null || own.seen_to === null || own.seen_by === null
+                ? null
+                : { logEnd: own.behind_from, seenTo: own.seen_to, seenBy: own.seen_by },
               sealed: own === undefined || own.sealed_up_to === null || own.sealed_at_millis === null
                 ? null
                 : { upTo: own.sealed_up_to, atMillis: own.sealed_at_millis },

@@ -2,7 +2,7 @@
  * The databases of all shards: a pool each, checked to be the shard it is taken for, and one meaning for their errors.
  */
 import type { PgClient } from "@effect/sql-pg"
-import { Context, type Duration, Effect, Layer, type Redacted } from "effect"
+import { Clock, Context, type Duration, Effect, Layer, type Redacted } from "effect"
 import { SqlError } from "effect/sql"
 import { type ShardId, type ShardMap } from "#domain/sharding/ShardMap.ts"
 import { ShardBehind, ShardUnavailable } from "#domain/sharding/Shards.ts"
@@ -58,11 +58,22 @@ export class ShardDatabases extends Context.Service<ShardDatabases, {
         // process; one that is only down is checked when it is back, and the others are worked meanwhile.
         const verified = new Set<ShardId>()
         // One that lost data is written down as such, and takes nothing from then on; it can still be read.
-        const look = (shard: ShardId) =>
-          onlyRead.has(options.role) ? Effect.void : seenByOthers(shard, clients).pipe(
+        // Who answers clients does not even read it: what it says is out of date.
+        const behind = new Map<ShardId, { readonly error: ShardUnavailable; readonly untilMillis: number }>()
+        const look = Effect.fnUntraced(function*(shard: ShardId) {
+          if (onlyRead.has(options.role)) return
+          const now = yield* Clock.currentTimeMillis
+          const known = behind.get(shard)
+          if (known !== undefined && now < known.untilMillis) return yield* known.error
+          yield* seenByOthers(shard, clients).pipe(
             Effect.flatMap((seen) => examine(client(shard), shard, seen)),
-            Effect.catchTag("ShardUnavailable", () => Effect.void)
+            Effect.catchTag("ShardUnavailable", (error) => {
+              if (!answersClients.has(options.role)) return Effect.void
+              behind.set(shard, { error, untilMillis: now + looksAgainAfterMillis })
+              return Effect.fail(error)
+            })
           )
+        })
         const verify = (shard: ShardId) =>
           Effect.suspend(() =>
             verified.has(shard)
@@ -77,7 +88,7 @@ export class ShardDatabases extends Context.Service<ShardDatabases, {
         yield* Effect.forEach(clients, (_, shard) =>
           Effect.catchIf(
             verify(shard),
-            (error) => SqlError.isSqlError(error) && isTransient(error),
+            (error) => error._tag === "ShardUnavailable" || (SqlError.isSqlError(error) && isTransient(error)),
             (error) => Effect.logWarning("a shard does not answer", { shard, why: explain(error) })
           ), { concurrency: "unbounded", discard: true })
 
@@ -91,10 +102,11 @@ export class ShardDatabases extends Context.Service<ShardDatabases, {
                 Effect.catchTags({ SchemaMismatch: Effect.die, WrongShard: Effect.die, PlatformError: Effect.die }),
                 Effect.andThen(Effect.suspend(() => work(client(shard)))),
                 inTime(most),
-                // What answers next may be another server, with an older copy.
+                // What answers next may be another server, with an older copy; or somebody else has found that this one is.
                 Effect.tapError((error) =>
                   Effect.sync(() =>
-                    SqlError.isSqlError(error) && error.reason._tag === "ConnectionError" && verified.delete(shard)
+                    SqlError.isSqlError(error) &&
+                    (error.reason._tag === "ConnectionError" || sqlState(error) === lostData) && verified.delete(shard)
                   )
                 )
               )
@@ -106,6 +118,12 @@ export class ShardDatabases extends Context.Service<ShardDatabases, {
 
 /** Who looks at shards, and leaves it to those who work on them to say that one lost data. */
 const onlyRead: ReadonlySet<string> = new Set(["counterpoise_auditor", "counterpoise_operator"])
+
+/** Who answers clients. */
+const answersClients: ReadonlySet<string> = new Set(["counterpoise_api"])
+
+/** How long a shard that is behind is left alone before it is asked again whether it has caught up. */
+const looksAgainAfterMillis = 1_000
 
 const explain = (error: { readonly message: string; readonly cause?: unknown }): string =>
   SqlError.isSqlError(error) && error.reason.cause instanceof Error ? error.reason.cause.message : error.message
