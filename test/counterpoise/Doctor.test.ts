@@ -86,6 +86,14 @@ layer(TestPostgres.layer, { excludeTestServices: true })("the doctor", (it) => {
       const status = yield* ask("migrate status", variablesOf(shards, log))
       expect(status.code).toBe(6)
       expect(status.out).toMatch(/shard 0 .* 00\d\d_\w+/)
+      const tried = yield* ask("migrate up --dry-run -o json", variablesOf(shards, log))
+      expect(tried.code).toBe(0)
+      expect(json(tried)).toEqual([
+        { database: "shard 0", would_apply: [expect.stringMatching(/^00\d\d_\w+/)] },
+        { database: "event log", would_apply: [] }
+      ])
+      // It was only tried: that one is lacking still.
+      expect(yield* ask("migrate up --dry-run -o json", variablesOf(shards, log))).toEqual(tried)
     }))
 
   it.effect("says that the event log is not there, or is not told of", () =>

@@ -1,5 +1,5 @@
 import { Effect, Option, Redacted } from "effect"
-import { Command } from "effect/cli"
+import { Command, Flag } from "effect/cli"
 import { migratePlatform } from "#infra/postgres/MigratePlatform.ts"
 import { type SchemaKind, type SchemaMismatch, verifySchema } from "#infra/postgres/Migrations.ts"
 import { connect } from "#infra/postgres/Postgres.ts"
@@ -26,29 +26,34 @@ const databases = Effect.gen(function*() {
 
 type Differences = Pick<SchemaMismatch, "missing" | "unknown">
 
+/** What each database lacks, and what it has that this version does not know. */
+const differences = Effect.gen(function*() {
+  yield* required
+  return yield* Effect.forEach(
+    yield* databases,
+    ({ kind, name, url }) =>
+      connect({ url: Redacted.make(url), maxConnections: 1, name: "counterpoise migrate" }).pipe(
+        Effect.flatMap((sql) => verifySchema(sql, kind)),
+        Effect.scoped,
+        Effect.as<Differences>({ missing: [], unknown: [] }),
+        Effect.catchTag("SchemaMismatch", (mismatch) => Effect.succeed<Differences>(mismatch)),
+        Effect.map(({ missing, unknown }) => ({ name, url, missing, unknown }))
+      )
+  )
+})
+
 /** `counterpoise migrate status` */
 const status = Command.make(
   "status",
   {},
   Effect.fnUntraced(function*() {
-    yield* required
-    const rows = yield* Effect.forEach(
-      yield* databases,
-      ({ kind, name, url }) =>
-        connect({ url: Redacted.make(url), maxConnections: 1, name: "counterpoise migrate" }).pipe(
-          Effect.flatMap((sql) => verifySchema(sql, kind)),
-          Effect.scoped,
-          Effect.as<Differences>({ missing: [], unknown: [] }),
-          Effect.catchTag("SchemaMismatch", (mismatch) => Effect.succeed<Differences>(mismatch)),
-          Effect.map(({ missing, unknown }) => ({
-            database: name,
-            address: hostOf(url),
-            is: missing.length + unknown.length === 0 ? "ok" : "wrong",
-            missing: Output.several(missing, missing.join(" ") || "-"),
-            unknown: Output.several(unknown, unknown.join(" ") || "-")
-          }))
-        )
-    )
+    const rows = (yield* differences).map(({ missing, name, unknown, url }) => ({
+      database: name,
+      address: hostOf(url),
+      is: missing.length + unknown.length === 0 ? "ok" : "wrong",
+      missing: Output.several(missing, missing.join(" ") || "-"),
+      unknown: Output.several(unknown, unknown.join(" ") || "-")
+    }))
     yield* Output.list(rows)
     const behind = rows.filter(({ is }) => is === "wrong").length
     if (behind > 0) return yield* Found.make({ what: `${behind} database(s) are not at the newest schema` })
@@ -64,13 +69,20 @@ const status = Command.make(
 /** `counterpoise migrate up` */
 const up = Command.make(
   "up",
-  {},
-  Effect.fnUntraced(function*() {
+  {
+    dryRun: Flag.Boolean("dry-run").pipe(
+      Flag.withDefault(false),
+      Flag.withDescription("Says what would be applied, and does nothing")
+    )
+  },
+  Effect.fnUntraced(function*({ dryRun }) {
     yield* required
-    const applied = yield* migratePlatform
-    yield* Output.list(applied.map(({ applied, database }) => ({
+    const found = dryRun
+      ? (yield* differences).map(({ missing, name }) => ({ database: name, migrations: missing }))
+      : (yield* migratePlatform).map(({ applied, database }) => ({ database, migrations: applied }))
+    yield* Output.list(found.map(({ database, migrations }) => ({
       database,
-      applied: Output.several(applied, applied.join(" ") || "nothing to do")
+      [dryRun ? "would_apply" : "applied"]: Output.several(migrations, migrations.join(" ") || "nothing to do")
     })))
   })
 ).pipe(
@@ -79,7 +91,10 @@ const up = Command.make(
       "Processes refuse a schema that is not the one they know: stop them before, and start the new version after."
   ),
   Command.withShortDescription("Brings every database to the newest schema"),
-  Command.withExamples([{ command: "counterpoise migrate up", description: "The same as npm run migrate" }])
+  Command.withExamples([{ command: "counterpoise migrate up", description: "The same as npm run migrate" }, {
+    command: "counterpoise migrate up --dry-run",
+    description: "Which migrations it would apply"
+  }])
 )
 
 export const migrate = Command.make("migrate").pipe(
