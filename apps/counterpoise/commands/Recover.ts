@@ -30,7 +30,7 @@ export const recover = Command.make(
       acceptLoss: Option.getOrNull(acceptLoss),
       told: ({ events, position }) => Output.progress(`${events} events, position ${position}`)
     }).pipe(
-      Effect.provide(Processes.eventLog, { local: true }),
+      Effect.provide(Processes.reachableEventLog, { local: true }),
       Effect.ensuring(Output.progress(""))
     )
     if (!wasBehind) yield* Output.say(`nobody has seen more of shard ${shard} than it has: there is nothing to do`)
