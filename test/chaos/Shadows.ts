@@ -2,7 +2,7 @@
  * After the last round each shard's books are made again from its events alone: from its own log, and from the event log, as far
  * as that was carried. Whatever struck meanwhile, they must be the same.
  */
-import { Cause, Effect, Exit, Layer, Redacted } from "effect"
+import { Cause, Effect, Exit, Layer, Redacted, Schedule } from "effect"
 import { even } from "#domain/sharding/ShardMap.ts"
 import { fromEventLogOf, fromLog, isEqual, replayShard, shadowBeside } from "#infra/postgres/PgReplay.ts"
 import * as PgShardLog from "#infra/postgres/PgShardLog.ts"
@@ -31,7 +31,11 @@ export const replayAll = Effect.fnUntraced(function*({ eventLog, log, shardUrls 
     return yield* from === eventLog
       ? replayShard({ ...options, events: fromEventLogOf(map) })
       : replayShard({ ...options, events: fromLog })
-  }, Effect.scoped)
+  }, (replaying) =>
+    Effect.scoped(replaying).pipe(
+      // Fair weather, on a machine that has much to do: only what came of the events is a finding at once.
+      Effect.retry({ while: ({ _tag }) => _tag !== "Diverged", times: 3, schedule: Schedule.spaced("1 second") })
+    ))
 
   return yield* Effect.forEach(
     ["its own log", eventLog],
