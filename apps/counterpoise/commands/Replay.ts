@@ -75,7 +75,9 @@ export const replay = Command.make(
     const report = yield* Effect.ensuring(
       from === "log"
         ? replayShard({ ...options, events: fromLog })
-        : Effect.provide(replayShard({ ...options, events: fromEventLogOf(map) }), Processes.eventLog, { local: true }),
+        : Effect.provide(replayShard({ ...options, events: fromEventLogOf(map) }), Processes.reachableEventLog, {
+          local: true
+        }),
       Output.progress("")
     )
     const rate = Math.round(report.events / Math.max(report.seconds, 0.001))
