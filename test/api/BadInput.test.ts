@@ -3,15 +3,26 @@ import { Effect } from "effect"
 import { expect } from "vitest"
 import { encode } from "#infra/http/Cursor.ts"
 import { type Code, registry } from "#infra/http/Problems.ts"
+import { text as document } from "../../apps/api/contract/OpenApiDocument.ts"
+import {
+  askedBy,
+  changed,
+  isTriedElsewhere,
+  lists,
+  members,
+  methodOf,
+  namesIn,
+  queries,
+  templateOf,
+  timeParameters,
+  writes
+} from "./bad-requests.ts"
 import * as Bad from "./bad-input.ts"
-import { get, goodAccount, goodTransfer, Harness, json, parsed, post } from "./Harness.ts"
+import { freshKey, get, goodAccount, goodTransfer, Harness, json, parsed, post } from "./Harness.ts"
 
 const short = (text: string): string => text.length <= 60 ? text : `${text.slice(0, 57)}...`
 const named = (value: string, what: string | undefined) =>
   what === undefined ? short(value) : `${short(value)} (${what})`
-
-/** An account, whose metadata is changed by PATCH. */
-const changed = "/v1/accounts/wallet-anna"
 
 /** Sends it, expects the refusal, and that nothing came as far as the books. */
 const refused = Effect.fn("refused")(function*(
@@ -32,48 +43,6 @@ const refused = Effect.fn("refused")(function*(
   expect(answer.text).toMatch(/^[\x20-\x7e]*$/)
   return answer
 })
-
-/** What is wrong with the body is said before it is looked for what the path names. */
-const capture = "/v1/transfers/trf_01KAJ7QZ6C0NV5XJ9A4T7MZB3D/capture"
-
-const members: ReadonlyArray<
-  readonly [path: string, member: string, rows: ReadonlyArray<Bad.Row>, good: Readonly<Record<string, string>>]
-> = [
-  ["/v1/transfers", "amount", Bad.amounts, goodTransfer],
-  ["/v1/transfers", "source", Bad.accountIds, goodTransfer],
-  ["/v1/transfers", "destination", Bad.accountIds, goodTransfer],
-  ["/v1/transfers", "currency", Bad.currencies, goodTransfer],
-  ["/v1/transfers", "reference", Bad.texts, goodTransfer],
-  ["/v1/transfers", "description", Bad.texts, goodTransfer],
-  ["/v1/transfers", "metadata", [...Bad.metadata, ...Bad.metadataKeys], goodTransfer],
-  ["/v1/transfers", "capture", Bad.captures, goodTransfer],
-  ["/v1/transfers", "expires_in", Bad.expiries, { ...goodTransfer, capture: "\"manual\"" }],
-  [capture, "amount", Bad.amounts, {}],
-  ["/v1/accounts", "id", Bad.accountIds, goodAccount],
-  ["/v1/accounts", "currency", Bad.currencies, goodAccount],
-  ["/v1/accounts", "kind", Bad.kinds, goodAccount],
-  ["/v1/accounts", "normal_side", Bad.sides, goodAccount],
-  ["/v1/accounts", "floor", Bad.limits, goodAccount],
-  ["/v1/accounts", "ceiling", Bad.limits, goodAccount],
-  ["/v1/accounts", "metadata", [...Bad.metadata, ...Bad.metadataKeys], goodAccount],
-  [changed, "metadata", [...Bad.metadata, ...Bad.metadataKeys], { metadata: "{}" }]
-]
-
-/** Operations with a body that makes something; and those whose body may be left out. */
-const writes: ReadonlyArray<
-  readonly [path: string, good: Readonly<Record<string, string>>, maybeLeftOut?: "maybe left out"]
-> = [
-  ["/v1/transfers", goodTransfer],
-  ["/v1/accounts", goodAccount],
-  [changed, { metadata: "{}" }],
-  [capture, {}, "maybe left out"],
-  ["/v1/transfers/trf_01KAJ7QZ6C0NV5XJ9A4T7MZB3D/void", {}, "maybe left out"],
-  ["/v1/accounts/wallet-anna/freeze", {}, "maybe left out"],
-  ["/v1/accounts/wallet-anna/unfreeze", {}, "maybe left out"],
-  ["/v1/accounts/wallet-anna/close", {}, "maybe left out"]
-]
-
-const methodOf = (path: string) => path === changed ? "PATCH" : "POST"
 
 const isNotEmpty = ([, body]: (typeof Bad.bodies)[number]): boolean => body.length > 0
 
@@ -194,9 +163,6 @@ layer(Harness.layer, { excludeTestServices: true })("bad input", (it) => {
       "validation_failed"
     ))
 
-  it.effect("a reversal of what is no transfer id is refused", () =>
-    refused("/v1/transfers", json({ ...goodTransfer, reverses: "\"invoice-42\"" }), "validation_failed"))
-
   it.effect("an expiry without manual capture is refused", () =>
     refused("/v1/transfers", json({ ...goodTransfer, expires_in: "60" }), "validation_failed"))
 
@@ -231,14 +197,7 @@ layer(Harness.layer, { excludeTestServices: true })("bad input", (it) => {
   it.effect("a ceiling below zero is refused: the account would begin above it", () =>
     refused("/v1/accounts", json({ ...goodAccount, ceiling: "\"-1\"" }), "validation_failed"))
 
-  for (
-    const path of [
-      "/v1/accounts",
-      "/v1/accounts/wallet-anna/entries",
-      "/v1/accounts/wallet-anna/statement",
-      "/v1/transfers"
-    ]
-  ) {
+  for (const path of lists) {
     for (const [query, code] of Bad.listQueries) {
       it.effect(`GET ${path}?${short(query)} is refused as ${code}`, () =>
         Effect.gen(function*() {
@@ -249,15 +208,7 @@ layer(Harness.layer, { excludeTestServices: true })("bad input", (it) => {
     }
   }
 
-  for (
-    const path of [
-      "/v1/accounts/wallet-anna/balance?at",
-      "/v1/accounts/wallet-anna/statement?from",
-      "/v1/accounts/wallet-anna/statement?to",
-      "/v1/transfers?created_from",
-      "/v1/transfers?created_to"
-    ]
-  ) {
+  for (const path of timeParameters) {
     for (const text of Bad.times) {
       it.effect(`GET ${path}=${short(text)} is refused: that is no time`, () =>
         Effect.gen(function*() {
@@ -315,30 +266,56 @@ layer(Harness.layer, { excludeTestServices: true })("bad input", (it) => {
     }
   }
 
-  for (
-    const path of [
-      "/v1/accounts/:id",
-      "/v1/transfers/:id",
-      "/v1/transfers/:id/timeline",
-      "/v1/accounts/:id/balance",
-      "/v1/accounts/:id/entries",
-      "/v1/accounts/:id/statement"
-    ]
-  ) {
+  for (const path of queries) {
     it.effect(`GET ${path} refuses any query parameter`, () =>
       Effect.gen(function*() {
-        const answer = yield* get(`${path.replace(":id", "x")}?expand=all`)
+        const answer = yield* get(`${path.replace("{id}", "x")}?expand=all`)
         expect(answer).toMatchObject({ status: 400, body: { code: "unknown_parameter" } })
       }))
+    if (!path.includes("{id}")) continue
     for (const id of Bad.pathIds) {
       it.effect(`GET ${path} with ${short(id)} finds nothing`, () =>
         Effect.gen(function*() {
-          const answer = yield* get(path.replace(":id", id))
+          const answer = yield* get(path.replace("{id}", id))
           expect(answer.status).toBe(404)
           expect(answer.text).toMatch(/^[\x20-\x7e]*$/)
         }))
     }
   }
+
+  for (const [path, good] of writes) {
+    const template = templateOf(path)
+    if (!template.includes("{id}")) continue
+    for (const id of Bad.pathIds) {
+      it.effect(`${methodOf(path)} ${template} with ${short(id)} finds nothing, and writes nothing`, () =>
+        Effect.gen(function*() {
+          const { books, call } = yield* Harness
+          const written = books.written
+          const headers = path === changed ? { "if-match": "\"v1\"" } : { "idempotency-key": freshKey() }
+          const answer = yield* call(methodOf(path), template.replace("{id}", id), { body: json(good), headers })
+          expect(answer.status).toBe(404)
+          expect(answer.text).toMatch(/^[\x20-\x7e]*$/)
+          expect(books.written).toBe(written)
+        }))
+    }
+  }
+
+  it("is sent to every operation, for every member of its body and every parameter that the served document knows", () => {
+    const tried = new Set([
+      ...members.map(([path, member]) => `${methodOf(path)} ${templateOf(path)} ${member}`),
+      ...writes.map(([path]) => `${methodOf(path)} ${templateOf(path)}`),
+      ...writes.flatMap(([path]) => [`${methodOf(path)} ${templateOf(path)} idempotency-key`]),
+      `PATCH ${templateOf(changed)} if-match`,
+      ...queries.map((path) => `GET ${path}`),
+      ...[...writes.map(([path]) => `${methodOf(path)} ${templateOf(path)}`), ...queries.map((path) => `GET ${path}`)]
+        .filter((operation) => operation.includes("{id}")).map((operation) => `${operation} id`),
+      ...lists.flatMap((path) => namesIn(Bad.listQueries).map((name) => `GET ${templateOf(path)} ${name}`)),
+      ...namesIn(Bad.transferQueries).map((name) => `GET /v1/transfers ${name}`),
+      ...timeParameters.map((path) => `GET ${templateOf(path).replace("?", " ")}`),
+      "GET /v1/accounts/{id}/balance sequence"
+    ])
+    expect(askedBy(JSON.parse(document)).filter((what) => !tried.has(what) && !isTriedElsewhere(what))).toEqual([])
+  })
 })
 
 const sentRaw = (path: string, body: string, headers: ReadonlyArray<readonly [name: string, value: string]>) =>

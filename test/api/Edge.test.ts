@@ -73,6 +73,9 @@ layer(Harness.layer, { excludeTestServices: true })("the edge", (it) => {
         "/favicon.ico",
         "/.env",
         "/v1/%61ccounts",
+        "/v1/accounts;limit=1",
+        "/v1/accounts/a;",
+        "/v1/accounts/a;/balance",
         `/${"a".repeat(4_000)}`
       ]
     ) {

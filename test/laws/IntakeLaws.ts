@@ -9,6 +9,7 @@ import { subjectOf } from "#domain/ledger/LedgerEvent.ts"
 import { maximum } from "#domain/money/Amount.ts"
 import { type AccountIntent, type InstructionEvent, Intake, type TransferIntent } from "#domain/transfer/Intake.ts"
 import type { Terms } from "#domain/transfer/TransferEvent.ts"
+import { injections } from "../api/bad-input.ts"
 import {
   account,
   accountNow,
@@ -88,6 +89,33 @@ export const intakeLaws = <E>(name: string, world: Layer.Layer<World, E>) =>
       })
 
     // transfers ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    law(
+      "keeps what looks like SQL, markup or a line of a log as the text that it is, and does nothing that it says",
+      () =>
+        Effect.gen(function*() {
+          const before = yield* Clock.currentTimeMillis
+          const [source, destination] = [nameOn(0), nameOn(1)]
+          const intents = injections.map((text): TransferIntent => {
+            const intent = transfer(terms(source, destination, 1n), {
+              reference: text,
+              description: text,
+              metadata: { text }
+            })
+            return { ...intent, request: { ...intent.request, idempotencyKey: text } }
+          })
+          const told = yield* requestedAll(intents)
+          const again = yield* requestedAll(intents.map(repeated))
+          for (const [index, text] of injections.entries()) {
+            expect(told[index]).toMatchObject({
+              value: { replayed: false, record: { reference: text, description: text, metadata: { text } } }
+            })
+            expect(again[index]).toMatchObject({ value: { replayed: true, record: { terms: intents[index]?.terms } } })
+          }
+          // Two of them would sleep for ten seconds each, where they were listened to.
+          expect((yield* Clock.currentTimeMillis) - before).toBeLessThan(10_000)
+        })
+    )
 
     law(
       "records a transfer with everything that was said of it, and tells the shard of it once",

@@ -37,7 +37,8 @@ export const make = (
     methods.add("OPTIONS")
     const route: Route = { template, methods, allow: [...methods].join(", ") }
     if (template.includes(":")) {
-      const segments = template.split("/").map((segment) => segment.startsWith(":") ? "[^/]+" : segment)
+      // The router takes ; and # for the beginning of a query. Nothing of ours is named so, and no path means two things.
+      const segments = template.split("/").map((segment) => segment.startsWith(":") ? "[^/;#]+" : segment)
       patterns.push([new RegExp(`^${segments.join("/")}$`), route])
     } else {
       exact.set(template, route)
