@@ -227,7 +227,7 @@ const ofInstructions = (shard: Shard, report: Report): void => {
 }
 
 /** Whatever the open holds do: all of them may be settled, or none. */
-const isWithin = ({ balance, ceiling, floor, normalSide }: Account): boolean =>
+export const isWithin = ({ balance, ceiling, floor, normalSide }: Account): boolean =>
   [balance.posted, balance.posted - balance.held].every((posted) => {
     const owned = normalSide === "credit" ? posted : -posted
     return (floor === null || owned >= floor) && (ceiling === null || owned <= ceiling)
@@ -242,7 +242,7 @@ const openHold = (shard: Shard, transfer: string): bigint => {
 }
 
 /** What must still be held for a transfer in a state: exactly what may yet be debited for it. */
-const mustHold = ({ moving, status, terms }: Transfer): bigint =>
+export const mustHold = ({ moving, status, terms }: Transfer): bigint =>
   status === "authorized" ? terms.amount : status === "held" ? moving : 0n
 
 interface Known {

@@ -21,6 +21,7 @@ import { type Ports, Process, type Surroundings } from "./Processes.ts"
 import { replayed } from "./Replayed.ts"
 import { strike } from "./Strikes.ts"
 import { Stuck, Virtual } from "./Virtual.ts"
+import { watch } from "./Watcher.ts"
 
 export interface Report {
   readonly seed: number
@@ -99,6 +100,7 @@ const itAll = Effect.fnUntraced(function*(
     late: new Set()
   }
   const { shards } = surroundings.machines
+  const seen = watch(shards, () => virtual.nowMillis - beginsAtMillis)
   const onEach = (work: (shard: number) => Effect.Effect<unknown, never, Ports>) =>
     Effect.forEach(shards, ({ id }) => work(id), { concurrency: "unbounded", discard: true })
   const several = (name: string, work: Effect.Effect<unknown, never, Ports>) =>
@@ -182,6 +184,7 @@ const itAll = Effect.fnUntraced(function*(
     ? []
     : yield* Effect.orDie(server.ask(Checks.use((checks) => checks.run({ atRest: true, grace: Duration.zero }))))
   return [
+    ...seen,
     ...(rests ? [] : ["not every transfer ended within four minutes of health"]),
     ...clients.astonished,
     ...broken,

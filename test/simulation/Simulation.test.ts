@@ -46,6 +46,17 @@ describe("the simulator", () => {
     }
   })
 
+  it("looks at the books after every commit: what rights itself before the end is found there, and nowhere else", async () => {
+    const bug = "what is held is not written into the balance, but summed where the worker reads"
+    const lines = await runAll(
+      { from: 1, count: 10, processes: 1, bug },
+      (so) => so.some(({ wrong }) => wrong.length > 0)
+    )
+    const wrong = lines.flatMap(({ wrong }) => wrong)
+    expect(wrong.length).toBeGreaterThan(0)
+    for (const each of wrong) expect(each).toMatch(/^after a commit at .* held, #\d+; by its entries and holds /)
+  })
+
   it("leaves out of a plan whatever it fails without", () => {
     const plan = { ...planOf(2), strikes: planOf(2).strikes.map((strike, index) => ({ ...strike, shard: index })) }
     const needs = ({ rates, strikes, wishes }: Plan) =>

@@ -205,6 +205,9 @@ export class MemoryShard {
   readonly places = new MemoryTable<number, PlaceRow>()
   readonly cursors = new MemoryTable<string, bigint>()
 
+  /** Called after each commit, for whoever watches. */
+  whenCommitted: () => void = () => {}
+
   #events: Array<LogRecord> = []
   #drawn = 0n
   readonly #reversals = new Map<string, Set<string>>()
@@ -220,7 +223,11 @@ export class MemoryShard {
   begin(nowMillis: () => number, reach: Effect.Effect<void, ShardUnavailable>): MemoryTransaction {
     const transaction = new MemoryTransaction(this.id, nowMillis, reach)
     this.#running.add(transaction)
-    transaction.atEnd(() => this.#running.delete(transaction))
+    transaction.atEnd((isCommitted) => {
+      this.#running.delete(transaction)
+      // What is asked for while it ends comes last: then all that was written is there.
+      if (isCommitted) transaction.atEnd(() => this.whenCommitted())
+    })
     return transaction
   }
 
