@@ -23,6 +23,17 @@ const noCompareAndSet: Edit = {
   from: "const on = taken(transaction, inserts) ?? changed(transaction, shard, rows)",
   to: "const on = undefined"
 }
+// A worker that wakes up has decided what another one has done meanwhile: its transfers would go where they are, or back.
+const transfersGoAnywhere: Edit = {
+  file: "libs/infra/memory/MemoryShard.ts",
+  from: "ways[before.status].includes(now.status) && now.capture",
+  to: "now.capture"
+}
+const instructionsAreAnsweredAgain: Edit = {
+  file: "libs/infra/memory/MemoryShard.ts",
+  from: `before === undefined || before.instruction.status === "open"`,
+  to: "true"
+}
 const protocol = "libs/domain/transfer/TransferProtocol.ts"
 
 export const bugs: Readonly<Record<string, ReadonlyArray<Edit>>> = {
@@ -90,13 +101,15 @@ export const bugs: Readonly<Record<string, ReadonlyArray<Edit>>> = {
     from: "if (found?.log === log) return",
     to: "if (found !== undefined) return"
   }],
-  "nothing fences a worker that wakes up: neither place, nor lease, nor compare-and-set": [
+  "nothing fences a worker that wakes up: neither place, nor lease, nor compare-and-set, nor what transfers were": [
     {
       file: "libs/infra/memory/MemoryConsumerPositions.ts",
       from: "if (isStale) return",
       to: "if (false) return"
     },
-    noCompareAndSet
+    noCompareAndSet,
+    transfersGoAnywhere,
+    instructionsAreAnsweredAgain
   ],
   "a hold is released because it is old": [
     {
@@ -110,7 +123,14 @@ export const bugs: Readonly<Record<string, ReadonlyArray<Edit>>> = {
       to: `transfer.status === "authorized" || transfer.status === "held" ? cancel(transfer, expired) : []`
     }
   ],
-  "a recall is answered without a ruling": [{
+  "a recall is answered without a ruling, and may overtake what it recalls": [{
+    // It travels in another partition of the same shard, so neither the log's order nor what was seen holds it back.
+    file: "libs/infra/memory/MemoryShard.ts",
+    from: "        partition: partitionOf(key, this.map.partitions),",
+    to: `        partition: event.type === "transfer.recalled"
+          ? this.map.homes.lastIndexOf(this.map.homes[partitionOf(key, this.map.partitions)] ?? 0)
+          : partitionOf(key, this.map.partitions),`
+  }, {
     file: protocol,
     from: "return given === undefined ? refuse(termsOf(event), from, reason) : [sayAgain(given)]",
     to: `return given === undefined

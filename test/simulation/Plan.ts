@@ -186,10 +186,7 @@ const strikesOf = (kinds: ReadonlyArray<Strike["does"]>, chance: Chance): Readon
     return [{
       does,
       atMillis,
-      // Most dangerous is who sleeps for longer than its lease, and for less than its transactions.
-      lastingMillis: Math.round(
-        does === "freeze" && chance.happens(0.5) ? 2_000 + chance.below(8_000) : chance.magnitude(1, 10_000)
-      ),
+      lastingMillis: Math.round(lastingMillis(does, chance)),
       victim: chance.below(1_000),
       shard: chance.below(1_000),
       isAtWorst: chance.happens(0.5),
@@ -198,11 +195,24 @@ const strikesOf = (kinds: ReadonlyArray<Strike["does"]>, chance: Chance): Readon
   })
 }
 
+const lastingMillis = (does: Strike["does"], chance: Chance): number => {
+  switch (does) {
+    case "freeze":
+      // Most dangerous is who sleeps for longer than its lease, and for less than its transactions.
+      return chance.happens(0.5) ? 2_000 + chance.below(8_000) : chance.magnitude(1, 10_000)
+    case "clock":
+      // Long enough for something to be decided by it.
+      return chance.magnitude(500, 20_000)
+    default:
+      return chance.magnitude(1, 10_000)
+  }
+}
+
 const byMillis = (does: Strike["does"], chance: Chance): number => {
   const sign = chance.happens(0.5) ? 1 : -1
   switch (does) {
     case "clock":
-      return sign * Math.round(chance.magnitude(100, 3_600_000))
+      return sign * Math.round(chance.magnitude(1_000, 3_600_000))
     case "shard's clock":
       return sign * Math.round(chance.magnitude(100, 60_000))
     case "slow":
@@ -255,7 +265,7 @@ const wishesOf = (
       const destination = party()
       if (source === destination) continue
       const capture = drawnOne < 2 ? "manual" : "automatic"
-      const expiresInSeconds = capture === "manual" ? chance.one([0, 1, 5, 600]) : null
+      const expiresInSeconds = capture === "manual" ? chance.one([0, 1, 5, 60, 600]) : null
       wishes.push({ ...who, asks: "transfer", source, destination, minor, capture, expiresInSeconds, howOften })
     }
   }
