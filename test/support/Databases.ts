@@ -15,13 +15,13 @@ export const asking = <A, E>(
   )
 
 /**
- * A digest of each table of a shard, so that nothing in it can change unseen. Leases are left out, as they are renewed all
- * the time.
+ * A digest of each table of a shard, so that nothing in it can change unseen. Left out is what goes on by itself: leases are
+ * renewed all the time, and blocks are sealed a while after the events that are in them.
  */
 export const digestOf = Effect.fnUntraced(function*(sql: PgClient.PgClient) {
   const tables = yield* sql<{ readonly name: string }>`
     SELECT table_name AS name FROM information_schema.tables
-    WHERE table_schema = 'public' AND table_type = 'BASE TABLE' AND table_name <> 'lease'`
+    WHERE table_schema = 'public' AND table_type = 'BASE TABLE' AND table_name NOT IN ('lease', 'sealed_block')`
   return Object.fromEntries(
     yield* Effect.forEach(tables, ({ name }) =>
       Effect.map(
