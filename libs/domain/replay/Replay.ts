@@ -18,6 +18,7 @@ import type { Asks, Instruction, InstructionId, Reason } from "../ledger/Instruc
 import type { HoldRecord, Journal } from "../ledger/Journal.ts"
 import { fromJson, type LedgerEvent, subjectOf, toJson } from "../ledger/LedgerEvent.ts"
 import { decide } from "../ledger/Protocol.ts"
+import { fromShortForm } from "../ledger/ShortForm.ts"
 import type { LogRecord } from "../messaging/EventLog.ts"
 import { type ShardId, type ShardMap, shardOfAccount } from "../sharding/ShardMap.ts"
 import type { Transfer, Verdict } from "../transfer/Transfer.ts"
@@ -93,12 +94,16 @@ export const needsOf = (events: ReadonlyArray<LedgerEvent>, map: ShardMap, shard
 export const eventsOf = (
   shard: ShardId,
   records: ReadonlyArray<LogRecord>
-): Result.Result<ReadonlyArray<LedgerEvent>, Diverged> =>
-  Result.all(
-    records.map((record) =>
-      Result.mapError(fromJson(record.payload), (error) => diverged(shard, record, String(error)))
-    )
-  )
+): Result.Result<ReadonlyArray<LedgerEvent>, Diverged> => {
+  const events: Array<LedgerEvent> = []
+  for (const record of records) {
+    const read = fromShortForm(record.payload) ?? fromJson(record.payload)
+    if (!Result.isResult(read)) events.push(read)
+    else if (Result.isSuccess(read)) events.push(read.success)
+    else return Result.fail(diverged(shard, record, String(read.failure)))
+  }
+  return Result.succeed(events)
+}
 
 const nobody: Origin = { requestId: null, traceparent: null }
 
