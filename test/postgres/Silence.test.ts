@@ -62,7 +62,7 @@ layer(TestPostgres.layer, { excludeTestServices: true })("a connection whose oth
           map,
           role: "counterpoise_api",
           maxConnections: 1,
-          patience: "300 millis"
+          patience: "2 seconds"
         }))
       )
     }))
@@ -102,7 +102,7 @@ layer(TestPostgres.layer, { excludeTestServices: true })("a connection whose oth
               map,
               role: "counterpoise_ledger",
               maxConnections: 1,
-              patience: "300 millis"
+              patience: "2 seconds"
             }))
           )
         }),
@@ -151,6 +151,6 @@ layer(TestPostgres.layer, { excludeTestServices: true })("a connection whose oth
           append: "AppendAmbiguous",
           take: "EventLogUnavailable"
         })
-      }).pipe(Effect.provide(PgEventLog.layer({ url: through, maxConnections: 8, patience: "300 millis" })))
+      }).pipe(Effect.provide(PgEventLog.layer({ url: through, maxConnections: 8, patience: "2 seconds" })))
     }))
 })
