@@ -18,7 +18,6 @@ import type { Asks, Instruction, InstructionId, Reason } from "../ledger/Instruc
 import type { HoldRecord, Journal } from "../ledger/Journal.ts"
 import { fromJson, type LedgerEvent, subjectOf, toJson } from "../ledger/LedgerEvent.ts"
 import { decide } from "../ledger/Protocol.ts"
-import { fromShortForm } from "../ledger/ShortForm.ts"
 import type { LogRecord } from "../messaging/EventLog.ts"
 import { type ShardId, type ShardMap, shardOfAccount } from "../sharding/ShardMap.ts"
 import type { Transfer, Verdict } from "../transfer/Transfer.ts"
@@ -97,10 +96,9 @@ export const eventsOf = (
 ): Result.Result<ReadonlyArray<LedgerEvent>, Diverged> => {
   const events: Array<LedgerEvent> = []
   for (const record of records) {
-    const read = fromShortForm(record.payload) ?? fromJson(record.payload)
-    if (!Result.isResult(read)) events.push(read)
-    else if (Result.isSuccess(read)) events.push(read.success)
-    else return Result.fail(diverged(shard, record, String(read.failure)))
+    const read = fromJson(record.payload)
+    if (Result.isFailure(read)) return Result.fail(diverged(shard, record, String(read.failure)))
+    events.push(read.success)
   }
   return Result.succeed(events)
 }
