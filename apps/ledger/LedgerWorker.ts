@@ -5,8 +5,8 @@
  * Exactly once: the worker's place in the log moves in the same transaction as the effects, by compare-and-set. What is
  * delivered again is below the place, or not above the highest position seen of its source shard.
  */
-import { Clock, Effect, LogLevel, Metric, Result, Schedule } from "effect"
-import { Batch, needsOf } from "#domain/ledger/Batch.ts"
+import { Clock, Context, Effect, Fiber, LogLevel, Metric, Result, Schedule } from "effect"
+import { Batch, type Known, type Needs, needsOf, overlaid } from "#domain/ledger/Batch.ts"
 import type { Message } from "#domain/ledger/Decision.ts"
 import { Ledger } from "#domain/ledger/Ledger.ts"
 import { fromJson, type LedgerEvent } from "#domain/ledger/LedgerEvent.ts"
@@ -18,7 +18,20 @@ import { partitionsOf, type ShardId, shardOfAccount } from "#domain/sharding/Sha
 import { Shards } from "#domain/sharding/Shards.ts"
 import * as Metrics from "#infra/telemetry/Metrics.ts"
 
-const mostPerBatch = 1_000
+/** How many messages are decided in one transaction, at most. */
+export const BatchSize = Context.Reference("counterpoise/apps/ledger/BatchSize", { defaultValue: () => 1_000 })
+
+/** Records that were taken from the log, in their order, and what they come to. */
+interface Taken {
+  readonly records: ReadonlyArray<Delivered>
+  /** Those that are to be decided. */
+  readonly messages: ReadonlyArray<{ readonly record: Delivered; readonly message: Message }>
+  /** Where each of their partitions is when they are settled. */
+  readonly moves: Map<number, Place>
+  readonly needs: Needs
+  /** What was read for them already. */
+  readonly known: Known | undefined
+}
 
 /** Works a shard for as long as this process holds its lease. */
 export const ledgerWorker = (shard: ShardId) => whileHolding(shard, "ledger", work)
@@ -37,7 +50,10 @@ const work = Effect.fnUntraced(function*(lease: Lease) {
     ConsumerPositions.use((positions) => positions.load(log.identity, partitions))
   )
   const bounds = yield* log.bounds(partitions)
+  /** Where the partitions are, as the shard says; and where they will be when all that was taken is settled. */
   const places = new Map(loaded.map((place) => [place.partition, place]))
+  const taken = new Map(places)
+  const most = yield* BatchSize
   // A log never read is read from where it begins; a place that the log no longer has must fail, never be reset.
   const reader = yield* log.reader(
     new Map(loaded.map(({ next, partition }) => [partition, next === 0n ? bounds.get(partition)?.begin ?? 0n : next]))
@@ -49,6 +65,7 @@ const work = Effect.fnUntraced(function*(lease: Lease) {
    */
   const stopped = new Map<number, bigint>()
   const isBehindStop = (record: Delivered) => record.offset >= (stopped.get(record.partition) ?? record.offset + 1n)
+  const isBeyondStop = ({ next, partition }: Place) => next > (stopped.get(partition) ?? next)
   const stop = (record: Delivered, why: string) => {
     stopped.set(record.partition, record.offset)
     return Metrics.stopped(shard, stopped.size).pipe(Effect.andThen(
@@ -66,13 +83,14 @@ const work = Effect.fnUntraced(function*(lease: Lease) {
   // Whoever works the shard next meets the same messages, and says so itself.
   yield* Effect.acquireRelease(Metrics.stopped(shard, 0), () => Metrics.stopped(shard, 0))
 
-  const step = Effect.fnUntraced(function*(records: ReadonlyArray<Delivered>) {
-    const begun = yield* Clock.currentTimeMillis
+  /** What comes next, sorted: what is to be decided, and where that leaves the partitions. */
+  const take = Effect.gen(function*() {
+    const records = yield* reader.take(most)
     const moves = new Map<number, Place>()
     const messages: Array<{ readonly record: Delivered; readonly message: Message }> = []
     for (const record of records) {
       if (isBehindStop(record)) continue
-      const place = moves.get(record.partition) ?? places.get(record.partition)
+      const place = taken.get(record.partition)
       if (place === undefined || record.offset < place.next) continue
       const isNew = record.position > (place.seen.get(record.source) ?? 0n)
       if (isNew && acting.has(record.type)) {
@@ -84,20 +102,37 @@ const work = Effect.fnUntraced(function*(lease: Lease) {
         const origin = { requestId: record.requestId, traceparent: record.traceparent }
         messages.push({ record, message: { event: event.success, from: record.source, origin } })
       }
-      moves.set(record.partition, {
+      const now = {
         partition: record.partition,
         next: record.offset + 1n,
         seen: isNew ? new Map(place.seen).set(record.source, record.position) : place.seen
-      })
+      }
+      moves.set(record.partition, now)
+      taken.set(record.partition, now)
     }
+    const needs = needsOf(messages.map(({ message }) => message), shard, isHome)
+    return { records, messages, moves, needs, known: undefined } satisfies Taken
+  })
 
-    const decided = yield* shards.transact(
+  /** The same, and what it needs to know, read before its turn has come. What several rows come to is read in its turn. */
+  const takeAndRead = Effect.gen(function*() {
+    const next: Taken = yield* take
+    const { needs } = next
+    if (needs.reversed.size > 0) return next
+    return { ...next, known: yield* shards.transact(shard, Ledger.use((ledger) => ledger.read(needs))) }
+  })
+
+  const settle = Effect.fnUntraced(function*({ known: readBefore, messages, moves, needs, records }: Taken) {
+    const begun = yield* Clock.currentTimeMillis
+    let known = readBefore
+    const { advanced, batch } = yield* shards.transact(
       shard,
       Effect.gen(function*() {
         const ledger = yield* Ledger
         const positions = yield* ConsumerPositions
-        const known = yield* ledger.read(needsOf(messages.map(({ message }) => message), shard, isHome))
-        const batch = new Batch(shard, isHome, known)
+        const batch = new Batch(shard, isHome, known ?? (yield* ledger.read(needs)))
+        // It serves once: who lost a race reads again.
+        known = undefined
         for (const { message, record } of messages) {
           if (isBehindStop(record)) continue
           const taken = batch.take(message)
@@ -108,11 +143,11 @@ const work = Effect.fnUntraced(function*(lease: Lease) {
         }
         const advanced = [...moves.values()].flatMap((now) => {
           const was = places.get(now.partition)
-          return was === undefined || was.next === now.next ? [] : [{ was, now }]
+          return was === undefined || was.next === now.next || isBeyondStop(now) ? [] : [{ was, now }]
         })
         yield* positions.advance(log.identity, lease.epoch, advanced)
         yield* ledger.write(batch.changes)
-        return batch.changes
+        return { advanced, batch }
       })
     ).pipe(
       // Somebody changed what was read: read it again and decide again. Any other failure ends this worker's turn, and
@@ -125,7 +160,7 @@ const work = Effect.fnUntraced(function*(lease: Lease) {
       })
     )
 
-    for (const [partition, place] of moves) places.set(partition, place)
+    for (const { now } of advanced) places.set(now.partition, now)
     if (yield* logsEachMessage) {
       yield* Effect.forEach(messages, ({ message, record }) =>
         Effect.logDebug("decided", {
@@ -137,13 +172,24 @@ const work = Effect.fnUntraced(function*(lease: Lease) {
           position: record.position
         }), { discard: true })
     }
-    yield* Metrics.batchWritten(shard, messages.length, decided, (yield* Clock.currentTimeMillis) - begun)
+    yield* Metrics.batchWritten(shard, messages.length, batch.changes, (yield* Clock.currentTimeMillis) - begun)
+    return batch
   })
 
-  return yield* reader.take(mostPerBatch).pipe(
-    Effect.flatMap(step),
-    Effect.forever
-  )
+  /**
+   * Settles what was taken, and answers what comes next. Where a batch is full more is waiting: that is taken and read while
+   * this one is written, and what this one changed is laid over it.
+   */
+  const step = Effect.fnUntraced(function*(now: Taken) {
+    if (now.records.length < most) return yield* Effect.andThen(settle(now), take)
+    const reading = yield* Effect.forkChild(takeAndRead)
+    const batch = yield* Effect.onError(settle(now), () => Fiber.interrupt(reading))
+    const next = yield* Fiber.join(reading)
+    return next.known === undefined ? next : { ...next, known: overlaid(next.known, batch.after) }
+  })
+
+  let next: Taken = yield* take
+  while (true) next = yield* step(next)
 }, Effect.scoped)
 
 /**

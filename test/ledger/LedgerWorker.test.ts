@@ -1,7 +1,7 @@
 /** The ledger worker on real PostgreSQL: exactly once, whoever delivers twice; stopped, never skipped; fenced, not trusted. */
 import { expect, layer } from "@effect/vitest"
 import { expectTypeOf } from "vitest"
-import { Duration, Effect, Fiber, Layer, Option } from "effect"
+import { Duration, Effect, Fiber, Layer, Metric, Option } from "effect"
 import type { Needs } from "#domain/ledger/Batch.ts"
 import { InstructionId } from "#domain/ledger/Instruction.ts"
 import { Ledger } from "#domain/ledger/Ledger.ts"
@@ -14,7 +14,8 @@ import { Shards } from "#domain/sharding/Shards.ts"
 import { SilentTransfers } from "#domain/reconciliation/SilentTransfers.ts"
 import { Intake } from "#domain/transfer/Intake.ts"
 import { ShardDatabases } from "#infra/postgres/ShardDatabases.ts"
-import { ledgerWorker } from "../../apps/ledger/LedgerWorker.ts"
+import * as Metrics from "#infra/telemetry/Metrics.ts"
+import { BatchSize, ledgerWorker } from "../../apps/ledger/LedgerWorker.ts"
 import { relay } from "../../apps/relay/Relay.ts"
 import { TestPostgres } from "../support/TestPostgres.ts"
 import {
@@ -33,6 +34,8 @@ import {
   wish,
   world
 } from "./World.ts"
+
+const unknown = "trf_01KDVDNA001Z00000000000000"
 
 const nothing: Needs = {
   accounts: new Set(),
@@ -90,14 +93,43 @@ layer(TestPostgres.layer, { excludeTestServices: true })("the ledger worker", (i
       expect(yield* postedOf(bank)).toEqual({ posted: 0n, held: 0n, sequence: 0n })
     }).pipe(Effect.provide(Layer.fresh(world))))
 
-  it.effect.each<readonly [string, (payload: string) => string]>([
-    ["that it cannot read", () => `{"type":"?"}`],
+  it.effect("reads for the next batch while it writes one, and decides it over what that one changed", () =>
+    Effect.gen(function*() {
+      const bank = yield* open(nameOn(0, "bank"), "external")
+      const heidi = yield* open(nameOn(0, "heidi"))
+      const ivan = yield* open(nameOn(0, "ivan"))
+      const judy = yield* open(nameOn(1, "judy"))
+      const asked = [yield* ask(bank, heidi, "10")]
+      for (let n = 0; n < 6; n++) asked.push(yield* ask(heidi, ivan, "1"), yield* ask(heidi, judy, "1"))
+      yield* publish(0, yield* logOf(0))
+      const races = yield* Metric.value(Metrics.lostRaces)
+      yield* Effect.forkScoped(everybodyWorks.pipe(Effect.provideService(BatchSize, 3)))
+      const ends = yield* Effect.forEach(asked, ended, { concurrency: "unbounded" })
+      expect(ends.map(({ status }) => status)).toEqual([
+        ...Array.from({ length: 11 }, () => "committed"),
+        "rejected",
+        "rejected"
+      ])
+      expect((yield* postedOf(heidi)).posted).toBe(0n)
+      expect((yield* Metric.value(Metrics.lostRaces)).count).toBe(races.count)
+    }).pipe(Effect.provide(Layer.fresh(world))))
+
+  it.effect.each<readonly [string, number, (payload: string) => string]>([
+    ["that it cannot read", 1_000, () => `{"type":"?"}`],
+    ["that it cannot read while it writes what came before", 1, () => `{"type":"?"}`],
     // Whoever may write requests could say by that what only a destination's shard may.
     [
       "that is another than it is said to be",
+      1_000,
       (payload) => payload.replace("transfer.requested", "transfer.expiry_due")
+    ],
+    ["about a transfer that nobody knows", 1_000, (payload) => payload.replace(/trf_.{26}/, unknown)],
+    [
+      "about a transfer that nobody knows, with what comes after it taken already",
+      1,
+      (payload) => payload.replace(/trf_.{26}/, unknown)
     ]
-  ])("stops a partition at a message %s, and goes on with the others", ([, forge]) =>
+  ])("stops a partition at a message %s, and goes on with the others", ([, size, forge]) =>
     Effect.gen(function*() {
       const bank = yield* open(nameOn(0, "bank"), "external")
       const dave = yield* open(nameOn(0, "dave"))
@@ -115,29 +147,34 @@ layer(TestPostgres.layer, { excludeTestServices: true })("the ledger worker", (i
       )
       const before = yield* ask(bank, dave, "3")
       const stuck = yield* ask(bank, dave, "5")
+      const behind = yield* ask(bank, dave, "6")
       const records = yield* logOf(0)
       yield* publish(
         0,
         records.map((record) => record.subject === stuck ? { ...record, payload: forge(record.payload) } : record)
       )
-      yield* Effect.forkScoped(ledgerWorker(0))
+      yield* Effect.forkScoped(ledgerWorker(0).pipe(Effect.provideService(BatchSize, size)))
       const flowing = yield* ask(otherBank, dave, "7")
       yield* publish(0, yield* logOf(0))
       expect((yield* ended(flowing)).status).toBe("committed")
       // What came before it, in the same batch and partition, is not lost with it.
       expect((yield* ended(before)).status).toBe("committed")
       const queries = yield* Queries
-      expect(Option.getOrThrow(yield* queries.transfer(stuck)).status).toBe("requested")
-      // The place stands before the message: whoever comes next meets it again, nobody has passed it by.
+      for (const id of [stuck, behind]) {
+        expect(Option.getOrThrow(yield* queries.transfer(id)).status).toBe("requested")
+      }
+      // The place stands at the message: whoever comes next meets it again, nobody has passed it by.
       const shards = yield* Shards
       const log = yield* EventLog
-      const places = yield* shards.transact(
+      const partition = partitionOf(bank, partitions)
+      const reader = yield* log.reader(new Map([[partition, 0n]]))
+      const offset = (yield* reader.take(100)).find(({ subject }) => subject === stuck)?.offset
+      const [place] = yield* shards.transact(
         0,
-        ConsumerPositions.use((positions) => positions.load(log.identity, [partitionOf(bank, partitions)]))
+        ConsumerPositions.use((positions) => positions.load(log.identity, [partition]))
       )
-      const begin = (yield* log.bounds([partitionOf(bank, partitions)])).get(partitionOf(bank, partitions))
-      expect(places[0]?.next).toBeLessThan(begin?.end ?? 0n)
-    }).pipe(Effect.provide(Layer.fresh(world))))
+      expect(place?.next).toBe(offset)
+    }).pipe(Effect.scoped, Effect.provide(Layer.fresh(world))))
 
   it.effect("lets no worker move a place under a lease that another has taken since", () =>
     Effect.gen(function*() {

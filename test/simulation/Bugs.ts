@@ -59,7 +59,7 @@ export const bugs: Readonly<Record<string, ReadonlyArray<Edit>>> = {
   ],
   "the worker moves its place before the effects are committed, and nobody asks again": [{
     file: "apps/ledger/LedgerWorker.ts",
-    from: `    const decided = yield* shards.transact(
+    from: `    const { advanced, batch } = yield* shards.transact(
       shard,
       Effect.gen(function*() {
         const ledger = yield* Ledger
@@ -73,7 +73,7 @@ export const bugs: Readonly<Record<string, ReadonlyArray<Edit>>> = {
       shard,
       ConsumerPositions.use((positions) => positions.advance(log.identity, lease.epoch, early))
     )
-    const decided = yield* shards.transact(
+    const { advanced, batch } = yield* shards.transact(
       shard,
       Effect.gen(function*() {
         const ledger = yield* Ledger
@@ -96,6 +96,14 @@ export const bugs: Readonly<Record<string, ReadonlyArray<Edit>>> = {
     from: `transfer.status === "requested" ? request(view, transfer) : []`,
     to: `request(view, transfer)`
   }],
+  "what a batch changed is not laid over what was read for the next, and nothing is compared": [
+    {
+      file: "apps/ledger/LedgerWorker.ts",
+      from: "{ ...next, known: overlaid(next.known, batch.after) }",
+      to: "next"
+    },
+    noCompareAndSet
+  ],
   "the worker keeps its places when the log is another": [{
     file: "libs/infra/memory/MemoryConsumerPositions.ts",
     from: "if (found?.log === log) return",

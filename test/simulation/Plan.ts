@@ -98,6 +98,8 @@ export interface Plan {
   readonly customers: number
   /** Processes of each kind. */
   readonly processes: number
+  /** How many messages a ledger worker decides at once, at most: where that many wait, it reads ahead. */
+  readonly batchSize: number
   /** What the event log promises. */
   readonly fencesWriters: boolean
   readonly keepsReplays: boolean
@@ -155,6 +157,7 @@ export const drawn = (seed: number, chance: Chance): Plan => {
     clients: 1 + chance.below(5),
     customers: 2 + chance.below(8),
     processes: chance.happens(0.3) ? 1 : 2,
+    batchSize: chance.one([1, 2, 3, 1_000]),
     fencesWriters: chance.happens(0.5),
     keepsReplays: chance.happens(0.5),
     interruption: chance.one([0, 0, 0.002, 0.02]),

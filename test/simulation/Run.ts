@@ -7,7 +7,7 @@ import type { LogRecord } from "#domain/messaging/EventLog.ts"
 import { Checks, violationsOf } from "#domain/reconciliation/Checks.ts"
 import { shardOfAccount } from "#domain/sharding/ShardMap.ts"
 import { ended } from "#domain/transfer/Transfer.ts"
-import { ledgerWorker } from "../../apps/ledger/LedgerWorker.ts"
+import { BatchSize, ledgerWorker } from "../../apps/ledger/LedgerWorker.ts"
 import { reconciler } from "../../apps/reconciler/Reconciler.ts"
 import { relay } from "../../apps/relay/Relay.ts"
 import * as Invariants from "../domain/Invariants.ts"
@@ -109,7 +109,7 @@ const itAll = Effect.fnUntraced(function*(
   const processes = [
     ...servers,
     ...several("relay", onEach(relay)),
-    ...several("ledger", onEach(ledgerWorker)),
+    ...several("ledger", Effect.provideService(onEach(ledgerWorker), BatchSize, plan.batchSize)),
     ...several("reconciler", onEach((shard) => reconciler(shard, patience)))
   ]
   const startAll = Effect.suspend(() => Effect.forEach(processes, ({ start }) => start, { discard: true }))

@@ -57,6 +57,7 @@ const simplifications: ReadonlyArray<(plan: Plan) => Partial<Plan>> = [
   () => ({ latencyMillis: 0 }),
   () => ({ oversleptMillis: 0 }),
   () => ({ processes: 1 }),
+  () => ({ batchSize: 1_000 }),
   () => ({ fencesWriters: true }),
   () => ({ keepsReplays: false })
 ]

@@ -36,6 +36,16 @@ export interface Known {
   readonly reversed: ReadonlyMap<string, bigint>
 }
 
+/** What was read, with what has changed since then laid over it. */
+export const overlaid = (known: Known, changed: Known): Known => ({
+  accounts: new Map([...known.accounts, ...changed.accounts]),
+  transfers: new Map([...known.transfers, ...changed.transfers]),
+  verdicts: new Map([...known.verdicts, ...changed.verdicts]),
+  // In the order in which they were given: what was read is older.
+  instructions: new Map([...known.instructions, ...changed.instructions]),
+  reversed: new Map([...known.reversed, ...changed.reversed])
+})
+
 /** What a batch writes. */
 export interface Changes {
   /** Clearing accounts that have their first entry in this batch. */
@@ -184,6 +194,21 @@ export class Batch implements ShardView {
       }),
       instructions: [...this.#instructions.values()],
       events: this.#events
+    }
+  }
+
+  /** What is known of all that was changed, once it is written. What a transfer's reversals come to is not among it. */
+  get after(): Known {
+    const written = [...this.#accounts].map(([id, account]): [string, Account] => [
+      id,
+      { ...account, balance: { ...account.balance, version: account.balance.version + 1n } }
+    ])
+    return {
+      accounts: new Map(written),
+      transfers: this.#transfers,
+      verdicts: this.#verdicts,
+      instructions: this.#instructions,
+      reversed: new Map()
     }
   }
 

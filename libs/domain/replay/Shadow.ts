@@ -3,7 +3,7 @@
  * or a shard that was restored from an older backup and is to catch up. Nobody else writes there meanwhile.
  */
 import { Context, Effect, Fiber } from "effect"
-import type { Known, Needs } from "../ledger/Batch.ts"
+import { type Known, type Needs, overlaid } from "../ledger/Batch.ts"
 import type { EventLogUnavailable, LogRecord } from "../messaging/EventLog.ts"
 import type { ShardId, ShardMap } from "../sharding/ShardMap.ts"
 import type { ShardUnavailable } from "../sharding/Shards.ts"
@@ -79,14 +79,7 @@ const decideAgain = Effect.fnUntraced(function*(stretch: ReadonlyArray<LogRecord
     reversed: new Set([...needs.reversed, ...handedOn]),
     verdicts: new Set([...needs.verdicts, ...handedOn])
   })
-  const replay = new Replay(shard, map, {
-    accounts: new Map([...known.accounts, ...before.accounts]),
-    transfers: new Map([...known.transfers, ...before.transfers]),
-    verdicts: new Map([...known.verdicts, ...before.verdicts]),
-    // In the order in which they were given: what is read is older.
-    instructions: new Map([...known.instructions, ...before.instructions]),
-    reversed: new Map([...known.reversed, ...before.reversed])
-  })
+  const replay = new Replay(shard, map, overlaid(known, before))
   for (const [index, event] of events.entries()) {
     const record = stretch[index]
     if (record !== undefined) yield* Effect.fromResult(replay.take(record, event))
