@@ -11,11 +11,13 @@ import type { Benchmark } from "./Benchmark.ts"
 import { compared } from "./Compare.ts"
 import { endToEnd } from "./e2e/EndToEnd.ts"
 import { engine } from "./engine/Engine.ts"
+import { intake } from "./intake/Intake.ts"
+import { carrying } from "./relay/Carrying.ts"
 import * as Machine from "./Machine.ts"
 import * as Progress from "./Progress.ts"
 import * as Report from "./Report.ts"
 
-const benchmarks: Readonly<Record<string, Benchmark>> = { engine, batch, e2e: endToEnd }
+const benchmarks: Readonly<Record<string, Benchmark>> = { engine, intake, relay: carrying, batch, e2e: endToEnd }
 
 /** It was called in a way that means nothing. */
 class Usage extends Schema.TaggedError<Usage>()("Usage", { why: Schema.String }) {
@@ -60,4 +62,4 @@ const program = Effect.gen(function*() {
 })
 
 // The processes under measurement say what they do at "Info"; here only what is wrong is of interest.
-main("bench", program.pipe(Effect.scoped, Effect.provideService(References.MinimumLogLevel, "Warn")))
+main("bench", program.pipe(Effect.scoped, Effect.provideService(References.MinimumLogLevel, "Warn")), process.stderr)

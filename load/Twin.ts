@@ -6,7 +6,7 @@ import { setTimeout as pause } from "node:timers/promises"
 import type { Client } from "./Client.ts"
 import { askedOf, askersOf, dueAfter, type Percentiles, type Profile, secondsOf, type Summary } from "./Profiles.ts"
 
-const percentiles = (values: ReadonlyArray<number>): Percentiles => {
+export const percentiles = (values: ReadonlyArray<number>): Percentiles => {
   const sorted = values.toSorted((a, b) => a - b)
   const at = (share: number) => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? 0
   return { p50: at(0.5), p95: at(0.95), p99: at(0.99), max: at(1) }

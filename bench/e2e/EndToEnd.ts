@@ -2,7 +2,7 @@
  * The whole platform in processes of its own, from outside: what clients ask over HTTP at a fixed rate, however long the
  * answers take, until the last of it has settled. What each process spends on it is read from the kernel.
  */
-import { Effect, Redacted, Schema } from "effect"
+import { Duration, Effect, Redacted, Schema } from "effect"
 import { even } from "#domain/sharding/ShardMap.ts"
 import { connect } from "#infra/postgres/Postgres.ts"
 import * as Books from "../../load/Books.ts"
@@ -13,6 +13,7 @@ import { Platform } from "../../test/support/Platform.ts"
 import type { Benchmark, Measured, Series } from "../Benchmark.ts"
 import * as CpuTime from "../CpuTime.ts"
 import { sound } from "../engine/Settling.ts"
+import { inBatches } from "./Batches.ts"
 import * as Progress from "../Progress.ts"
 
 const counting = Schema.NumberFromString.check(Schema.isInt(), Schema.isGreaterThanOrEqualTo(1))
@@ -21,6 +22,8 @@ const Options = Schema.Struct({
   seconds: counting,
   rounds: counting,
   accounts: counting,
+  batch: counting,
+  idle: counting,
   log: Schema.Literals(["postgres", "kafka"])
 })
 type Options = typeof Options.Type
@@ -51,6 +54,8 @@ export const endToEnd: Benchmark = {
     seconds: { type: "string", default: "20" },
     rounds: { type: "string", default: "3" },
     accounts: { type: "string", default: "500" },
+    batch: { type: "string", default: "1" },
+    idle: { type: "string", default: "10" },
     log: { type: "string", default: "postgres" }
   },
   usage: [
@@ -58,6 +63,8 @@ export const endToEnd: Benchmark = {
     "  --seconds 20           how long, each",
     "  --rounds 3             runs of each rate, in turn",
     "  --accounts 500         half of the transfers between them go across shards",
+    "  --batch 1              transfers in a request; more than one are asked for by POST /v1/transfers/batch",
+    "  --idle 10              seconds in which nothing is asked, before all others",
     "  --log postgres         the event log: postgres, or kafka at KAFKA_BROKERS"
   ].join("\n"),
   run: (given) =>
@@ -119,7 +126,9 @@ const measure = Effect.fnUntraced(function*(options: Options) {
     yield* attempt(() => Books.open(client, name, options.accounts))
     const before = yield* look
     const begun = performance.now()
-    const found = yield* attempt(() => generate(client, profile, name))
+    const found = yield* attempt(() =>
+      options.batch === 1 ? generate(client, profile, name) : inBatches(client, profile, name, options.batch)
+    )
     const asking = (performance.now() - begun) / 1000
     const wanted = options.accounts + 2 * found.accepted
     const entries = yield* attempt(() => Books.settled(client, name, options.accounts, wanted, 120_000))
@@ -134,6 +143,12 @@ const measure = Effect.fnUntraced(function*(options: Options) {
   // Once before it counts: the code is compiled.
   Progress.say("warming up")
   yield* run(Math.min(...options.rates), `warm${process.pid}`)
+  Progress.say(`doing nothing for ${options.idle} s`)
+  const before = (yield* look).micros
+  yield* Effect.sleep(Duration.seconds(options.idle))
+  for (const [name, micros] of (yield* look).micros) {
+    add(`idle: ${name}`, "% of a core", (micros - (before.get(name) ?? 0)) / options.idle / 10_000)
+  }
   for (let round = 1; round <= options.rounds; round++) {
     for (const rate of options.rates) {
       const found = yield* run(rate, `r${process.pid}x${round}x${rate}`)
@@ -163,7 +178,8 @@ const measure = Effect.fnUntraced(function*(options: Options) {
     configuration: {
       "event log": options.log,
       "seconds a run": options.seconds,
-      accounts: options.accounts
+      accounts: options.accounts,
+      "transfers a request": options.batch
     },
     series: [...values.values()],
     ratios: [],

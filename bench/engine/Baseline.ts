@@ -7,8 +7,9 @@ import path from "node:path"
 import { Effect } from "effect"
 import { Client } from "pg"
 import * as CpuTime from "../CpuTime.ts"
+import type { Parties } from "../Filling.ts"
 import { Unsound } from "./Settling.ts"
-import { fingerprint, type Parties, type Wish } from "./Wishes.ts"
+import { fingerprint, type Wish } from "./Wishes.ts"
 
 const schema = readFileSync(path.join(import.meta.dirname, "baseline.sql"), "utf8")
 

@@ -6,16 +6,15 @@ import { mkdtempSync } from "node:fs"
 import { tmpdir } from "node:os"
 import path from "node:path"
 import { Effect, Layer, Redacted, Schema, type Scope } from "effect"
-import { AccountId } from "#domain/account/Account.ts"
 import type { ShardMap } from "#domain/sharding/ShardMap.ts"
 import * as LocalPostgres from "#infra/local/LocalPostgres.ts"
 import * as MemoryEventLog from "#infra/memory/MemoryEventLog.ts"
 import * as PgEventLog from "#infra/postgres/PgEventLog.ts"
 import { connect } from "#infra/postgres/Postgres.ts"
-import { customersOf, fill } from "../../test/checks/Filled.ts"
 import { TestPostgres, type TestShards } from "../../test/support/TestPostgres.ts"
 import type { Benchmark, Measured, Ratio, Series } from "../Benchmark.ts"
 import type { CpuTime } from "../CpuTime.ts"
+import { filled, type Parties } from "../Filling.ts"
 import * as Progress from "../Progress.ts"
 import { divided, median } from "../Report.ts"
 import * as Baseline from "./Baseline.ts"
@@ -24,11 +23,12 @@ import * as Wishes from "./Wishes.ts"
 
 const scenarios = {
   uniform: { title: "within a shard", pairing: Wishes.uniform, relayed: false },
+  zipf: { title: "within a shard, by Zipf's law", pairing: Wishes.zipf, relayed: false },
   hot: { title: "one hot account", pairing: Wishes.hot, relayed: false },
   cross: { title: "across two shards", pairing: Wishes.cross, relayed: true },
   mixed: { title: "half across two shards", pairing: Wishes.mixed, relayed: true }
 } as const
-const Scenario = Schema.Literals(["uniform", "hot", "cross", "mixed"])
+const Scenario = Schema.Literals(["uniform", "zipf", "hot", "cross", "mixed"])
 type Scenario = typeof Scenario.Type
 
 /** How many connections the baseline is tried with; the best of them is what counts. */
@@ -70,7 +70,7 @@ export const engine: Benchmark = {
     `  --accounts ${smallAccounts}       customers' accounts, half of them on each shard`,
     "  --entries N            fills two more shards with so many entries first, and compares: --accounts are theirs, then",
     "  --log memory           the event log between the shards: memory or postgres",
-    "  --scenarios a,b        of uniform, hot, cross and mixed; all but the last, unless given",
+    "  --scenarios a,b        of uniform, zipf, hot, cross and mixed; uniform,hot,cross unless given",
     "  --no-baseline          leaves out the stored procedure that the engine is compared with",
     "  --set NAME=VALUE       a setting of PostgreSQL beside those of npm start; may be repeated"
   ].join("\n"),
@@ -85,26 +85,12 @@ export const engine: Benchmark = {
 /** Where transfers take place: shards that were filled, and the accounts between which money moves. */
 interface World {
   readonly name: string
-  readonly parties: Wishes.Parties
+  readonly parties: Parties
   readonly map: ShardMap
   /** Shards for one run; those of a small world are new each time, those of a large one are used again. */
   readonly shards: Effect.Effect<TestShards, never, Scope.Scope>
   readonly keeps: boolean
 }
-
-const filled = Effect.fnUntraced(function*(name: string, accounts: number, entries: number) {
-  const shards = yield* (yield* TestPostgres).freshShards(2)
-  const accountsPerShard = Math.ceil(accounts / 2)
-  Progress.say(`filling ${name}`)
-  yield* fill(shards, {
-    accountsPerShard,
-    entries,
-    progress: (shard, done, of) => Progress.flash(`filling ${name}: shard ${shard}, statement ${done} of ${of}`)
-  })
-  const customers = customersOf(shards.map, accountsPerShard)
-  // The first of each shard is the bank that gave the others their money.
-  return { shards, parties: customers.map((here) => here.slice(1).map(({ id }) => AccountId.make(id))) }
-})
 
 const measure = Effect.fnUntraced(function*(options: Options) {
   const server = yield* LocalPostgres.start({

@@ -30,7 +30,8 @@ const settings = ({ map, urls }: TestShards) =>
     env: { SHARD_URLS: urls.map(Redacted.value).join(","), PARTITIONS: String(map.partitions) }
   }))
 
-const process = <A, E, R, LE, LR>(
+/** One of the platform's processes, in this one. */
+export const inProcess = <A, E, R, LE, LR>(
   shards: TestShards,
   { layer, work }: { readonly layer: Layer.Layer<A, LE, LR>; readonly work: Effect.Effect<void, E, R> }
 ) => Effect.provide(work, Layer.provide(layer, settings(shards)), { local: true })
@@ -83,6 +84,16 @@ const watched = (log: EventLog["Service"], taken: () => void): EventLog["Service
     }))
 })
 
+/** Waits until so many records are in the event log. */
+const carried = Effect.fn("carried")(function*({ map }: TestShards, count: number) {
+  const log = yield* EventLog
+  yield* log.bounds(map.homes.map((_, partition) => partition)).pipe(
+    Effect.map((bounds) => [...bounds.values()].reduce((sum, { begin, end }) => sum + Number(end - begin), 0)),
+    Effect.delay("5 millis"),
+    Effect.repeat({ until: (there) => there >= count })
+  )
+})
+
 export interface Settled {
   readonly recordMillis: number
   readonly settleMillis: number
@@ -109,18 +120,14 @@ export const run = Effect.fn("run")(function*(
   yield* skipWhatWasBefore(shards, log.identity)
   const recordMillis = yield* record(shards, wishes)
 
-  const relay = yield* Effect.forkChild(process(shards, Relay))
-  yield* log.bounds(shards.map.homes.map((_, partition) => partition)).pipe(
-    Effect.map((bounds) => [...bounds.values()].reduce((sum, { begin, end }) => sum + Number(end - begin), 0)),
-    Effect.delay("5 millis"),
-    Effect.repeat({ until: (carried) => carried >= wishes.length })
-  )
+  const relay = yield* Effect.forkChild(inProcess(shards, Relay))
+  yield* carried(shards, wishes.length)
   if (!options.relayed) yield* Fiber.interrupt(relay)
 
   const before = yield* Effect.forEach(endings, ended)
   let first = 0
   const cpuBefore = CpuTime.look(options.server)
-  const ledger = yield* process(shards, Ledger).pipe(
+  const ledger = yield* inProcess(shards, Ledger).pipe(
     Effect.provideService(
       EventLog,
       watched(log, () => {

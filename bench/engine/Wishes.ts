@@ -7,9 +7,7 @@ import { partitionOf } from "#domain/sharding/Partition.ts"
 import type { TransferIntent } from "#domain/transfer/Intake.ts"
 import type { Terms } from "#domain/transfer/TransferEvent.ts"
 import * as TransferId from "#domain/transfer/TransferId.ts"
-
-/** The accounts that money moves between, by shard. */
-export type Parties = ReadonlyArray<ReadonlyArray<AccountId>>
+import type { Parties } from "../Filling.ts"
 
 /** Chance in [0, 1), the same for the same seed (mulberry32). */
 const chance = (seed: number) => {
@@ -27,11 +25,14 @@ type Random = () => number
 /** Who gives and who is given, in the `n`th transfer. */
 export type Pairing = (parties: Parties, random: Random, n: number) => readonly [source: AccountId, to: AccountId]
 
-const oneOf = (accounts: ReadonlyArray<AccountId> | undefined, random: Random): AccountId => {
-  const found = accounts?.[Math.floor(random() * accounts.length)]
+const at = (accounts: ReadonlyArray<AccountId> | undefined, index: number): AccountId => {
+  const found = accounts?.[index]
   if (found === undefined) throw new RangeError("there is no account to draw")
   return found
 }
+
+const oneOf = (accounts: ReadonlyArray<AccountId> = [], random: Random): AccountId =>
+  at(accounts, Math.floor(random() * accounts.length))
 
 const another = (draw: () => AccountId, than: AccountId): AccountId => {
   for (;;) {
@@ -48,10 +49,23 @@ export const uniform: Pairing = ([here], random) => {
 
 /** One account of shard 0 in every transfer: half of them take from it, half give to it. */
 export const hot: Pairing = ([here], random, n) => {
-  const hottest = oneOf(here, () => 0)
+  const hottest = at(here, 0)
   const other = another(() => oneOf(here, random), hottest)
   return n % 2 === 0 ? [hottest, other] : [other, hottest]
 }
+
+/**
+ * Accounts of shard 0 by Zipf's law: the nth most busy is in 1/n as many transfers as the busiest, as it is where some clients are
+ * large and most are small.
+ */
+export const zipf: Pairing = ([here = []], random) => {
+  const draw = () => at(here, byZipf(here.length, random))
+  const source = draw()
+  return [source, another(draw, source)]
+}
+
+/** A number from 0 to `count` − 1, by the inverse of the law's own integral: n is drawn as often as 1/(n + 1), nearly. */
+const byZipf = (count: number, random: Random): number => Math.floor((count + 1) ** random()) - 1
 
 /** From one shard to the other, in turn. */
 export const cross: Pairing = ([here, there], random, n) =>

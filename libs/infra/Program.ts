@@ -6,8 +6,8 @@ import { NodeRuntime } from "@effect/platform-node"
 import { Cause, Effect, Exit, Option } from "effect"
 import * as Logging from "./telemetry/Logging.ts"
 
-/** Runs a process until it is told to stop, or fails. */
-export const main = <A, E>(name: string, program: Effect.Effect<A, E>) => {
+/** Runs a process until it is told to stop, or fails. Its logs go to stdout, unless that is for what it was called for. */
+export const main = <A, E>(name: string, program: Effect.Effect<A, E>, logs: NodeJS.WriteStream = process.stdout) => {
   if (process.env["EXIT_WITH_PARENT"] === "1") {
     process.stdin.on("close", () => process.kill(process.pid, "SIGTERM")).resume()
   }
@@ -21,7 +21,7 @@ export const main = <A, E>(name: string, program: Effect.Effect<A, E>) => {
           onNone: () => Effect.logFatal("process failed", cause)
         })
     ),
-    Effect.provide(Logging.layer(name)),
+    Effect.provide(Logging.layer(name, logs)),
     NodeRuntime.runMain({
       disableErrorReporting: true,
       teardown: (exit, onExit) => onExit(Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause) ? 0 : 1)

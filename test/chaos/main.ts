@@ -129,4 +129,4 @@ const program = Effect.gen(function*() {
 })
 
 // What the processes say goes to their own files; here only what is wrong is of interest.
-main("chaos", program.pipe(Effect.scoped, Effect.provideService(References.MinimumLogLevel, "Error")))
+main("chaos", program.pipe(Effect.scoped, Effect.provideService(References.MinimumLogLevel, "Error")), process.stderr)

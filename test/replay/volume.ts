@@ -202,4 +202,4 @@ const program = Effect.gen(function*() {
   yield* Effect.sync(() => console.log(JSON.stringify({ machine, transfers, runs }, undefined, 2)))
 })
 
-main("volume", program.pipe(Effect.scoped, Effect.provideService(References.MinimumLogLevel, "Error")))
+main("volume", program.pipe(Effect.scoped, Effect.provideService(References.MinimumLogLevel, "Error")), process.stderr)

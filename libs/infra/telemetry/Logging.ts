@@ -12,7 +12,7 @@ const partsOf = (message: unknown): ReadonlyArray<unknown> => Array.isArray(mess
 const textOf = (parts: ReadonlyArray<unknown>) => parts.filter((part) => typeof part !== "object").join(" ")
 const plain = (_: string, value: unknown) => typeof value === "bigint" ? value.toString() : value
 
-const json = (process: string) =>
+const json = (process: string, out: NodeJS.WriteStream) =>
   Logger.make<unknown, void>(({ cause, date, fiber, logLevel, message }) => {
     const parts = partsOf(message)
     const span = fiber.cache.span
@@ -25,12 +25,12 @@ const json = (process: string) =>
       ...(span === undefined ? {} : { traceId: span.traceId }),
       ...(cause.reasons.length === 0 ? {} : { error: Cause.pretty(cause) })
     }
-    globalThis.process.stdout.write(`${JSON.stringify(line, plain)}\n`)
+    out.write(`${JSON.stringify(line, plain)}\n`)
   })
 
 const colours: Record<string, number> = { Fatal: 31, Error: 31, Warn: 33, Info: 32, Debug: 36, Trace: 90 }
 
-const readable = (process: string) =>
+const readable = (process: string, out: NodeJS.WriteStream) =>
   Logger.make<unknown, void>(({ cause, date, fiber, logLevel, message }) => {
     const parts = partsOf(message)
     const rest = Object.entries(members(parts, fiber.getRef(References.CurrentLogAnnotations))).map(([key, value]) =>
@@ -38,22 +38,25 @@ const readable = (process: string) =>
     )
     const level = `\u001b[${colours[logLevel] ?? 0}m${logLevel.toLowerCase().padEnd(5)}\u001b[0m`
     const error = cause.reasons.length === 0 ? "" : `\n${Cause.pretty(cause)}`
-    globalThis.process.stdout.write(
+    out.write(
       `\u001b[90m${date.toISOString().slice(11, 23)}\u001b[0m ${level} ${process}: ${textOf(parts)}${
         rest.join("")
       }${error}\n`
     )
   })
 
-/** Logging of one process, as LOG_FORMAT (json, pretty; by default what stdout is) and LOG_LEVEL say. */
-export const layer = (process: string) =>
+/**
+ * Logging of one process, as LOG_FORMAT (json, pretty; by default what it is written to) and LOG_LEVEL say; to stdout, unless
+ * the process has something else to say there.
+ */
+export const layer = (process: string, out: NodeJS.WriteStream = globalThis.process.stdout) =>
   Layer.unwrap(Effect.gen(function*() {
     const format = yield* Config.String("LOG_FORMAT").pipe(
-      Config.withDefault(globalThis.process.stdout.isTTY ? "pretty" : "json")
+      Config.withDefault(out.isTTY ? "pretty" : "json")
     )
     const level = yield* Config.LogLevel("LOG_LEVEL").pipe(Config.withDefault("Info"))
     return Layer.merge(
-      Logger.layer([format === "pretty" ? readable(process) : json(process)]),
+      Logger.layer([format === "pretty" ? readable(process, out) : json(process, out)]),
       Layer.succeed(References.MinimumLogLevel, level)
     )
   })).pipe(Layer.orDie)
