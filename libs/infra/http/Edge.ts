@@ -6,9 +6,11 @@
  */
 import { Cause, Clock, Context, Effect, LogLevel, References } from "effect"
 import { HttpRouter, HttpServerError, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { maximumBytes } from "./Body.ts"
 import { CurrentRequest, printable, type RequestFacts, requestIdOf, traceparentOf } from "./CurrentRequest.ts"
 import * as Metrics from "./Metrics.ts"
 import * as Refusal from "./Refusal.ts"
+import { contentType } from "./Problems.ts"
 import type { Route, RouteTable } from "./RouteTable.ts"
 
 /** Headers of every answer. Money is never cached, and no answer is ever a page that runs something. */
@@ -37,13 +39,32 @@ const abandoned = HttpServerResponse.empty({ status: 499 })
 const isAbandoned = (cause: Cause.Cause<unknown>): boolean =>
   cause.reasons.some((reason) => reason._tag === "Interrupt" && reason.annotations.has(HttpServerError.ClientAbort.key))
 
+const tooLarge = new Refusal.Refusal({
+  code: "payload_too_large",
+  detail: `the body is larger than ${maximumBytes} bytes`,
+  // What was sent and not read would be taken for the next request.
+  headers: { connection: "close" }
+})
+
 const refusalOf = (cause: Cause.Cause<unknown>): Refusal.Refusal => {
   if (Cause.hasInterruptsOnly(cause)) return ending
   const error = Cause.squash(cause)
-  return HttpServerError.isHttpServerError(error) && error.reason._tag === "RouteNotFound"
-    ? routeNotFound
-    : new Refusal.Refusal({ code: "internal_error" })
+  const reason = HttpServerError.isHttpServerError(error) ? error.reason : undefined
+  if (reason?._tag === "RouteNotFound") return routeNotFound
+  if (reason?._tag === "RequestParseError") {
+    return reason.reason === "BodyTooLarge" ? tooLarge : new Refusal.Refusal({ code: "malformed_json" })
+  }
+  return new Refusal.Refusal({ code: "internal_error" })
 }
+
+const notJson = new Refusal.Refusal({
+  code: "unsupported_media_type",
+  detail: "the body must be application/json in UTF-8"
+})
+
+/** Where the contract decodes a body by itself, it says in plain text that it knows no such media type. */
+const asProblem = (answer: HttpServerResponse.HttpServerResponse, facts: RequestFacts) =>
+  answer.status === 415 && answer.headers["content-type"] !== contentType ? Refusal.response(notJson, facts) : answer
 
 const overloaded = new Refusal.Refusal({
   code: "overloaded",
@@ -141,6 +162,7 @@ const answerOf = <E, R>(
   }
   if (!route.methods.has(request.method)) return Effect.succeed(Refusal.response(methodNotAllowed(route), facts))
   return app.pipe(
+    Effect.map((answer) => asProblem(answer, facts)),
     Effect.catchCause((cause) => {
       if (isAbandoned(cause)) return Effect.succeed(abandoned)
       const refusal = refusalOf(cause)
