@@ -59,9 +59,12 @@ export const wrongs = ({ shards, sums }: Seen): ReadonlyArray<string> => [
 export const breaksOf = ({ shards }: Seen, severity: Severity): number =>
   shards.flatMap(({ breaks }) => breaks).filter((found) => found.severity === severity).length
 
-/** How far the furthest relay has come, and what waits for it. */
+/**
+ * How far the relay has come, and what waits for it: into the event log that it carried to last. Another may have come further,
+ * before it was lost.
+ */
 export const carriedOf = ({ pulse }: ShardSeen): Carried | null =>
-  pulse?.carried.toSorted((one, other) => Number(other.position - one.position))[0] ?? null
+  pulse?.carried.toSorted((one, other) => other.movedAtMillis - one.movedAtMillis)[0] ?? null
 
 const haltsOf = (seen: ShardSeen): ReadonlyArray<string> => {
   const { lag, pulse, shard } = seen
