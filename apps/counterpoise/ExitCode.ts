@@ -59,6 +59,7 @@ const byTag: Readonly<Record<string, ExitCode>> = {
   WrongConsumer: exitCodes.conflict,
   WrittenTo: exitCodes.conflict,
   EventsMissing: exitCodes.conflict,
+  Diverged: exitCodes.found,
   TimeoutError: exitCodes.timeout
 }
 

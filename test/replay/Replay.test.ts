@@ -97,6 +97,13 @@ layer(TestPostgres.layer, { excludeTestServices: true, timeout: "60 seconds" })(
       assert.strictEqual(differing.code, 6)
       const wrong = json(differing) as ReadonlyArray<{ readonly of: string; readonly is: string }>
       assert.deepStrictEqual(wrong.filter(({ is }) => is === "wrong").map(({ of }) => of), ["account", books.at.jar1])
+      yield* tamper(
+        shards,
+        1,
+        `DELETE FROM event WHERE type = 'transfer.credited' AND subject = '${books.transfer("cross").transfer}'`
+      )
+      const broken = yield* ask(command, variablesOf(shards))
+      assert.strictEqual(broken.code, 6)
       assert.strictEqual((yield* ask("replay --shard 7", variablesOf(shards))).code, 3)
       const sql = yield* connect({ url: urlOf(shards, 0), maxConnections: 1 })
       assert.deepStrictEqual(yield* sql`SELECT FROM pg_database WHERE datname LIKE 'test\_shadow\_%'`, [])
