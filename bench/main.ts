@@ -14,10 +14,11 @@ import { engine } from "./engine/Engine.ts"
 import { intake } from "./intake/Intake.ts"
 import { carrying } from "./relay/Carrying.ts"
 import * as Machine from "./Machine.ts"
+import { model } from "./model/Model.ts"
 import * as Progress from "./Progress.ts"
 import * as Report from "./Report.ts"
 
-const benchmarks: Readonly<Record<string, Benchmark>> = { engine, intake, relay: carrying, batch, e2e: endToEnd }
+const benchmarks: Readonly<Record<string, Benchmark>> = { engine, intake, relay: carrying, batch, e2e: endToEnd, model }
 
 /** It was called in a way that means nothing. */
 class Usage extends Schema.TaggedError<Usage>()("Usage", { why: Schema.String }) {
