@@ -14,7 +14,12 @@ import * as Metrics from "#infra/telemetry/Metrics.ts"
 
 const mostPerAppend = 1_000
 const shortestPauseMillis = 1
-const longestPauseMillis = 20
+const usualPauseMillis = 20
+/** Reached when nothing was written for a second: who is idle should cost next to nothing. */
+const longestPauseMillis = 100
+
+/** The pause after one in which nothing was written. */
+const longer = (pause: number) => pause < usualPauseMillis ? pause * 1.5 : Math.min(longestPauseMillis, pause * 1.1)
 
 /** Carries a shard's log for as long as this process holds the relay's lease. */
 export const relay = (shard: ShardId) => whileHolding(shard, "relay", work)
@@ -34,7 +39,7 @@ const work = Effect.fnUntraced(function*(lease: Lease) {
     if (records.length === 0) {
       position = upTo
       yield* Effect.sleep(Duration.millis(pause))
-      pause = Math.min(longestPauseMillis, pause * 1.5)
+      pause = longer(pause)
       return
     }
     yield* writer.append(records)

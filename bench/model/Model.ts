@@ -30,8 +30,8 @@ export interface Platform {
   readonly processes: number
 }
 
-/** How often a relay looks for something to carry where there is nothing: its longest pause is 20 ms. */
-const relayLooks = 50
+/** How often a relay looks for something to carry where there is nothing: its longest pause is 100 ms. */
+const relayLooks = 10
 /** A lease is renewed four times in its life of 5 s, for the relay, the ledger and the reconciler. */
 const leaseRenewals = 3 * 4 / 5
 /** Connections of a process to each shard: the API's, and each of the three others'. */
