@@ -23,6 +23,12 @@ const seconds = (name: string, byDefault: number) =>
     Config.map(Duration.seconds)
   )
 
+const whole = (name: string, byDefault: number, maximum: number) =>
+  Config.schema(
+    Schema.NumberFromString.check(Schema.isInt(), Schema.isBetween({ minimum: 1, maximum })),
+    name
+  ).pipe(Config.withDefault(byDefault))
+
 const port = (name: string, byDefault: number) => Config.Port(name).pipe(Config.withDefault(byDefault))
 
 const url = Schema.String.check(Schema.isPattern(/^postgres(ql)?:\/\/.+/, { message: "must be a postgres:// address" }))
@@ -51,6 +57,9 @@ export const eventLog = {
 
 /** How processes share the work. */
 export const work = { leaseTime: seconds("LEASE_SECONDS", 5) }
+
+/** How much a ledger worker does in one transaction. */
+export const batches = { batchSize: whole("LEDGER_BATCH_SIZE", 1_000, 10_000) }
 
 /** How patient the reconciler is. */
 export const patience = {
@@ -105,12 +114,6 @@ const keys = (name: string) =>
       })
     )
   ))
-
-const whole = (name: string, byDefault: number, maximum: number) =>
-  Config.schema(
-    Schema.NumberFromString.check(Schema.isInt(), Schema.isBetween({ minimum: 1, maximum })),
-    name
-  ).pipe(Config.withDefault(byDefault))
 
 /** Where the API listens, whom it knows, how much each may ask for, and all of them at once. */
 export const api = {

@@ -169,6 +169,8 @@ export const make = Effect.fnUntraced(function*({ chance, env = {}, eventLog, sa
         API_PORT: String(apiPort),
         API_KEYS: `chaos:${apiKey}`,
         LEASE_SECONDS: "2",
+        // A worker that has more to do than fits into a batch reads ahead: here it has that often.
+        LEDGER_BATCH_SIZE: "3",
         REQUEST_PATIENCE_SECONDS: "3",
         HOLD_PATIENCE_SECONDS: "3",
         RECONCILE_SECONDS: "1",
