@@ -122,14 +122,18 @@ export class Clients {
     if (answer.outcome === "unknown") await pause(between(this.#chance, 0, 500))
   }
 
-  /** Asks under a key that somebody used, in the same words, or in others, which must be refused. */
+  /**
+   * Asks under a key that somebody used, in the same words, or in others, which must be refused; unless nobody has heard of the
+   * first ones: then these are what counts, and would be no power of two.
+   */
   async #again(client: number): Promise<void> {
     const keys = [...this.#wishes.keys()]
     if (keys.length === 0) return
     const key = oneOf(this.#chance, keys)
     const wish = this.#wishes.get(key)
     if (wish === undefined) return
-    await this.#ask(client, key, this.#chance() < 0.2 ? { ...wish, amount: wish.amount + 1n } : wish)
+    const inOtherWords = wish.destination !== this.#cast.powers && this.#chance() < 0.2
+    await this.#ask(client, key, inOtherWords ? { ...wish, amount: wish.amount + 1n } : wish)
   }
 
   async #ask(client: number, key: string, wish: Wish): Promise<Asked> {
