@@ -68,7 +68,7 @@ export const needs = (
     { name: "leases renewed", unit: "transactions/s", value: shards * leaseRenewals },
     { name: "looks of idle relays", unit: "queries/s", value: shards * relayLooks },
     {
-      name: "shards that look at each other when all start",
+      name: "looks at each other when all start",
       unit: "looks",
       value: processes * 4 * shards * (shards - 1)
     },
