@@ -4,6 +4,7 @@
  */
 import type { PgClient } from "@effect/sql-pg"
 import { Effect, Schema } from "effect"
+import type { Statement } from "effect/sql"
 import type { Changes, Needs } from "#domain/ledger/Batch.ts"
 import { Ledger, LostRace } from "#domain/ledger/Ledger.ts"
 import { partitionOf } from "#domain/sharding/Partition.ts"
@@ -40,6 +41,12 @@ interface Written {
   readonly instructions: number
 }
 
+const given = <A>(rows: ReadonlyArray<A>, part: (rows: ReadonlyArray<A>) => Statement.Fragment) =>
+  rows.length === 0 ? [] : [part(rows)]
+
+const countOf = (name: keyof Written, part: string, rows: ReadonlyArray<unknown>) =>
+  rows.length === 0 ? `0 AS ${name}` : `(SELECT count(*) FROM ${part})::int4 AS ${name}`
+
 export const make = (sql: PgClient.PgClient, map: ShardMap, shard: ShardId) => {
   const read = Effect.fnUntraced(function*(needs: Needs) {
     const accounts = needs.accounts.size === 0 ? [] : yield* sql<AccountGiven>`
@@ -73,24 +80,23 @@ export const make = (sql: PgClient.PgClient, map: ShardMap, shard: ShardId) => {
     }
   })
 
-  /**
-   * One statement for all that a batch changed. Its parts see the shard as it was before it, so what depends on another
-   * part is given its final values at once: a clearing account is inserted with its first balance.
-   */
-  const write = Effect.fnUntraced(function*(changes: Changes) {
-    const { events, holds, instructions, journals, opened, statuses, transfers, verdicts } = changes
-    const isNew = new Set(opened.map(({ id }) => id))
-    const balances = changes.balances.filter(({ id }) => !isNew.has(id))
-    const keys = events.map(({ event }) => keyOf(event))
-    const [written] = yield* sql<Written>`
-      WITH opened AS (
+  // The parts of what a batch writes. They see the shard as it was before, so what depends on another part is given its final
+  // values at once: a clearing account is inserted with its first balance.
+
+  const openAccounts = (opened: Changes["opened"]) =>
+    sql`
+      opened AS (
         INSERT INTO account (account_id, kind, normal_side, currency)
         SELECT account_id, 'clearing', 'credit', currency
         FROM unnest(
           ${texts(opened.map(({ id }) => id))}::text[],
           ${texts(opened.map(({ currency }) => currency))}::text[]
         ) AS t (account_id, currency)
-      ), begun AS (
+      )`
+
+  const beginBalances = (opened: Changes["opened"]) =>
+    sql`
+      begun AS (
         INSERT INTO balance (account_id, posted, held, sequence, version)
         SELECT account_id, posted::numeric, held::numeric, sequence, 1
         FROM unnest(
@@ -99,7 +105,11 @@ export const make = (sql: PgClient.PgClient, map: ShardMap, shard: ShardId) => {
           ${numerics(opened.map(({ balance }) => balance.held))}::text[],
           ${int8s(opened.map(({ balance }) => balance.sequence))}::int8[]
         ) AS t (account_id, posted, held, sequence)
-      ), moved AS (
+      )`
+
+  const moveBalances = (balances: Changes["balances"]) =>
+    sql`
+      moved AS (
         UPDATE balance
         SET posted = now.posted::numeric, held = now.held::numeric, sequence = now.sequence,
             version = balance.version + 1
@@ -112,7 +122,11 @@ export const make = (sql: PgClient.PgClient, map: ShardMap, shard: ShardId) => {
         ) AS now (account_id, version, posted, held, sequence)
         WHERE balance.account_id = now.account_id AND balance.version = now.version
         RETURNING 1
-      ), advanced AS (
+      )`
+
+  const advanceTransfers = (transfers: Changes["transfers"]) =>
+    sql`
+      advanced AS (
         UPDATE transfer
         SET status = now.status, moving = now.moving::numeric, status_changed_at = now(),
             reason_code = now.reason_code, reason_detail = now.reason_detail
@@ -126,7 +140,11 @@ export const make = (sql: PgClient.PgClient, map: ShardMap, shard: ShardId) => {
         ) AS now (transfer_id, was, status, moving, reason_code, reason_detail)
         WHERE transfer.transfer_id = now.transfer_id AND transfer.status = now.was
         RETURNING 1
-      ), marked AS (
+      )`
+
+  const markAccounts = (statuses: Changes["statuses"]) =>
+    sql`
+      marked AS (
         UPDATE account
         SET status = now.status, revision = revision + 1
         FROM unnest(
@@ -136,7 +154,11 @@ export const make = (sql: PgClient.PgClient, map: ShardMap, shard: ShardId) => {
         ) AS now (account_id, was, status)
         WHERE account.account_id = now.account_id AND account.status = now.was
         RETURNING 1
-      ), answered AS (
+      )`
+
+  const answerInstructions = (instructions: Changes["instructions"]) =>
+    sql`
+      answered AS (
         UPDATE instruction
         SET status = now.status, reason_code = now.reason_code, reason_detail = now.reason_detail, answered_at = now()
         FROM unnest(
@@ -147,7 +169,11 @@ export const make = (sql: PgClient.PgClient, map: ShardMap, shard: ShardId) => {
         ) AS now (instruction_id, status, reason_code, reason_detail)
         WHERE instruction.instruction_id = now.instruction_id AND instruction.status = 'open'
         RETURNING 1
-      ), ruled AS (
+      )`
+
+  const rule = (verdicts: Changes["verdicts"]) =>
+    sql`
+      ruled AS (
         INSERT INTO verdict
           (transfer_id, ruling, reason_code, reason_detail, source, destination, amount, currency, from_shard)
         SELECT transfer_id, ruling, reason_code, reason_detail, source, destination, amount::numeric, currency,
@@ -163,7 +189,11 @@ export const make = (sql: PgClient.PgClient, map: ShardMap, shard: ShardId) => {
           ${texts(verdicts.map(({ terms }) => terms.currency))}::text[],
           ${int4s(verdicts.map(({ from }) => from))}::int4[]
         ) AS t (transfer_id, ruling, reason_code, reason_detail, source, destination, amount, currency, from_shard)
-      ), posted AS (
+      )`
+
+  const post = (journals: Changes["journals"]) =>
+    sql`
+      posted AS (
         INSERT INTO journal (transfer_id, step, amount, currency, debit_account, debit_sequence, debit_posted,
           credit_account, credit_sequence, credit_posted)
         SELECT transfer_id, step, amount::numeric, currency, debit_account, debit_sequence, debit_posted::numeric,
@@ -181,7 +211,11 @@ export const make = (sql: PgClient.PgClient, map: ShardMap, shard: ShardId) => {
           ${numerics(journals.map(({ creditPosted }) => creditPosted))}::text[]
         ) AS t (transfer_id, step, amount, currency, debit_account, debit_sequence, debit_posted,
           credit_account, credit_sequence, credit_posted)
-      ), remembered AS (
+      )`
+
+  const rememberHolds = (holds: Changes["holds"]) =>
+    sql`
+      remembered AS (
         INSERT INTO hold (transfer_id, number, account_id, change, amount)
         SELECT transfer_id, number, account_id, change, amount::numeric
         FROM unnest(
@@ -191,7 +225,12 @@ export const make = (sql: PgClient.PgClient, map: ShardMap, shard: ShardId) => {
           ${texts(holds.map(({ change }) => change))}::text[],
           ${numerics(holds.map(({ amount }) => amount))}::text[]
         ) AS t (transfer_id, number, account_id, change, amount)
-      ), announced AS (
+      )`
+
+  const announce = (events: Changes["events"]) => {
+    const keys = events.map(({ event }) => keyOf(event))
+    return sql`
+      announced AS (
         -- The transaction takes its id before a position is drawn: the position barrier relies on it.
         INSERT INTO event (type, subject, key, partition, payload, request_id, traceparent)
         SELECT type, subject, key, partition, payload::json, request_id, traceparent
@@ -206,9 +245,34 @@ export const make = (sql: PgClient.PgClient, map: ShardMap, shard: ShardId) => {
         ) WITH ORDINALITY AS t (type, subject, key, partition, payload, request_id, traceparent, ordinality)
         WHERE pg_current_xact_id() IS NOT NULL
         ORDER BY ordinality
-      )
-      SELECT (SELECT count(*) FROM moved)::int4 AS balances, (SELECT count(*) FROM advanced)::int4 AS transfers,
-        (SELECT count(*) FROM marked)::int4 AS statuses, (SELECT count(*) FROM answered)::int4 AS instructions`.pipe(
+      )`
+  }
+
+  /** One statement for all that a batch changed, of those parts that have something to write: each costs, even for no rows. */
+  const write = Effect.fnUntraced(function*(changes: Changes) {
+    const { events, holds, instructions, journals, opened, statuses, transfers, verdicts } = changes
+    const isNew = new Set(opened.map(({ id }) => id))
+    const balances = changes.balances.filter(({ id }) => !isNew.has(id))
+    const parts = [
+      ...given(opened, openAccounts),
+      ...given(opened, beginBalances),
+      ...given(balances, moveBalances),
+      ...given(transfers, advanceTransfers),
+      ...given(statuses, markAccounts),
+      ...given(instructions, answerInstructions),
+      ...given(verdicts, rule),
+      ...given(journals, post),
+      ...given(holds, rememberHolds),
+      ...given(events, announce)
+    ]
+    if (parts.length === 0) return
+    const counted = [
+      countOf("balances", "moved", balances),
+      countOf("transfers", "advanced", transfers),
+      countOf("statuses", "marked", statuses),
+      countOf("instructions", "answered", instructions)
+    ]
+    const [written] = yield* sql<Written>`WITH ${sql.csv(parts)} SELECT ${sql.literal(counted.join(", "))}`.pipe(
       // Another writer gave the verdict, posted the step or opened the clearing account first.
       Effect.catchReason(
         "SqlError",
